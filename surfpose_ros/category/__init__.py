@@ -1,0 +1,1 @@
+"""Category models: template, network, loss, training, and the saved model."""

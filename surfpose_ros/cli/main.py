@@ -1,0 +1,85 @@
+"""`surfpose`: finds the subcommand, loads only that one, and turns errors into one line and an exit code."""
+
+import importlib
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from surfpose_ros import __version__
+from surfpose_ros.errors import SurfposeError
+from surfpose_ros.progress import Cancelled
+
+# Each subcommand lives in cli/<name>.py (a trailing underscore where Python reserves the word), as a
+# typer app named `app`.
+COMMANDS = {
+    "simulate": "Render captures of parametric objects or meshes, with ground truth.",
+    "import": "Turn a labelled set of images into captures.",
+    "reconstruct": "Turn captures into surfaces: cameras, masks, mesh, features.",
+    "align": "Bring all surfaces of a category into one canonical frame.",
+    "train": "Learn a category model from aligned surfaces.",
+    "retrain": "From captures to a category model: reconstruct, align, train.",
+    "estimate": "Find the objects of a category in images and say how they are turned.",
+    "evaluate": "Measure an alignment or a model against a labels CSV.",
+    "benchmark": "Run a named benchmark and print its table.",
+    "demo": "The whole way on simulated mugs, ending in a report.",
+    "doctor": "Check this machine: ROS, GPU, backbones, models, DDS.",
+}
+
+
+class LazyGroup(TyperGroup):
+    """Imports a subcommand's module only when it is called: PyTorch alone takes seconds."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        if "--help" in sys.argv[1:2] or "-h" in sys.argv[1:2] or len(sys.argv) == 1:
+            return TyperCommand(cmd_name, help=COMMANDS[cmd_name])
+        module = "import_" if cmd_name == "import" else cmd_name
+        app = importlib.import_module(f"surfpose_ros.cli.{module}").app
+        command = typer.main.get_command(app)
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"surfpose {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def surfpose(
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """Teach a robot the 6D pose of a category of objects from plain videos, and use it live."""
+
+
+def main() -> None:
+    """Run the command line: exit 0 on success, 1 on an error said in one line, 2 on wrong usage."""
+    try:
+        app(prog_name="surfpose")
+    except SurfposeError as error:
+        typer.echo(f"surfpose: {error}", err=True)
+        sys.exit(1)
+    except (Cancelled, KeyboardInterrupt):
+        typer.echo("surfpose: stopped; finished steps are kept, run it again to go on", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Metrics, benchmark data sets, tables and reports."""

@@ -1,0 +1,1 @@
+"""Pure functions on tensors: rotations, similarities, pinhole cameras, meshes, visibility."""

@@ -1,0 +1,1 @@
+"""Pure conversions between ROS messages and arrays."""

@@ -1,0 +1,1 @@
+"""Pose of never-seen objects of a category in one image, and over time."""

@@ -1,0 +1,1 @@
+"""Object videos: what was recorded, decoded: frames, cameras, masks."""

@@ -1,0 +1,54 @@
+"""A capture, read and decoded: what every later stage takes in."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from surfpose_ros.geometry.cameras import Camera
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of the object.
+
+    Attributes:
+        name: unique in its video; the source file of an imported picture, else the stamp.
+        stamp: seconds.
+        image: ``(H, W, 3)`` uint8, RGB, undistorted.
+        camera: intrinsics of `image`.
+        mask: ``(H, W)`` bool, True on the object; None if not known yet.
+        camera_from_video: rigid transform, ``(4, 4)`` float64; None if not known yet.
+    """
+
+    name: str
+    stamp: float
+    image: np.ndarray
+    camera: Camera
+    mask: np.ndarray | None = None
+    camera_from_video: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class ObjectVideo:
+    """One recorded video of one object.
+
+    The video's own frame is arbitrary (rotation, origin, and scale unless `metric`).
+
+    Attributes:
+        name: of the capture, unique in its category.
+        category: as the person who recorded it named it.
+        frames: in order of time.
+        pose_source: dataset, tf, turntable, board, sfm or none.
+        metric: True where the poses' unit is the metre.
+        poses_exact: False where only the rotations are known and the translations are a first guess
+            (a labels CSV without tx, ty, tz); the silhouettes then correct them.
+        up: unit vector in the video's frame that points up, ``(3,)``, if the pose source tells it.
+    """
+
+    name: str
+    category: str
+    frames: list[Frame] = field(default_factory=list)
+    pose_source: str = "none"
+    metric: bool = False
+    poses_exact: bool = True
+    up: np.ndarray | None = None
