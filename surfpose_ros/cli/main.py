@@ -1,4 +1,4 @@
-"""`surfpose`: finds the subcommand, loads only that one, and turns errors into one line and an exit code."""
+"""`surfpose`: loads only the subcommand that is called; turns errors into one line and an exit code."""
 
 import importlib
 import sys
@@ -32,9 +32,11 @@ class LazyGroup(TyperGroup):
     """Imports a subcommand's module only when it is called: PyTorch alone takes seconds."""
 
     def list_commands(self, ctx: Any) -> list[str]:
+        """All names, without importing anything."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The subcommand, imported now; only its name and summary where help is asked for."""
         if cmd_name not in COMMANDS:
             return None
         if "--help" in sys.argv[1:2] or "-h" in sys.argv[1:2] or len(sys.argv) == 1:

@@ -60,7 +60,7 @@ def load_ply(path: Path) -> Mesh:
         SurfposeError: missing, unreadable, or without finite vertices and faces.
     """
     try:
-        loaded = trimesh.load(path, file_type="ply", process=False, force="mesh")
+        loaded = trimesh.load_mesh(path, file_type="ply", process=False)
         mesh = mesh_from_trimesh(loaded)
     except FileNotFoundError:
         raise SurfposeError(f"{path}: no such mesh") from None
