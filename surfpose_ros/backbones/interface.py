@@ -40,7 +40,11 @@ class Backbone(nn.Module):
         return (images - mean[:, None, None]) / std[:, None, None]
 
     def forward(self, images: Tensor) -> Tensor:
-        """Descriptors of RGB images in [0, 1]: ``(B, 3, H, W)`` to ``(B, D, H/stride, W/stride)``."""
+        """Descriptors of RGB images in [0, 1]: ``(B, 3, H, W)`` to ``(B, D, H/stride, W/stride)``.
+
+        Raises:
+            ValueError: height or width is no multiple of `size_multiple`.
+        """
         raise NotImplementedError
 
     def pyramid(self, images: Tensor) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""MobileNetV2 (Sandler et al., CVPR 2018), the embedded backbone: ImageNet weights that come with the package.
+"""MobileNetV2 (Sandler et al., CVPR 2018), the embedded backbone: its ImageNet weights are in the package.
 
 Batch normalisation is folded into the convolutions, so the network has no state beside its weights and a
 few blocks of it can be fine-tuned with batches of any size.
@@ -36,18 +36,19 @@ class InvertedResidual(nn.Module):
         self.project = nn.Conv2d(hidden, outputs, 1)
         self.shortcut = stride == 1 and inputs == outputs
 
-    def expanded(self, x: Tensor) -> Tensor:
-        """The wide representation that the depthwise filters see."""
-        return x if self.expand is None else nn.functional.relu6(self.expand(x))
-
     def forward(self, x: Tensor) -> Tensor:
         """``(B, C, H, W)`` to ``(B, C', H/stride, W/stride)``."""
-        y = self.project(nn.functional.relu6(self.depthwise(self.expanded(x))))
+        wide = x if self.expand is None else nn.functional.relu6(self.expand(x))
+        y = self.project(nn.functional.relu6(self.depthwise(wide)))
         return x + y if self.shortcut else y
 
 
 class MobileNetV2(Backbone):
-    """The trunk up to stride 32; its descriptors are the wide maps of the last stride-16 block."""
+    """The trunk up to stride 32.
+
+    A descriptor joins, each at unit length, the last map of stride 16 (where) and two of stride 32 (what):
+    together they match parts across objects better than any one of them.
+    """
 
     name = "mobilenet_v2"
     stride = 16
@@ -70,24 +71,32 @@ class MobileNetV2(Backbone):
 
     def forward(self, images: Tensor) -> Tensor:
         """See `Backbone.forward`."""
-        x = nn.functional.relu6(self.stem(self.normalised(images)))
-        for block in self.blocks[:13]:
-            x = block(x)
-        return self.blocks[13].expanded(x)
+        fine, middle, coarse = self._levels(images, (12, 15, 16))
+        parts = [fine] + [resize(level, fine.shape[-2:]) for level in (middle, coarse)]
+        joined = torch.cat([nn.functional.normalize(part, dim=1) for part in parts], dim=1)
+        return joined / len(parts) ** 0.5
 
     def pyramid(self, images: Tensor) -> list[Tensor]:
         """See `Backbone.pyramid`: block outputs at strides 8, 16 and 32."""
+        return self._levels(images, (5, 12, 16))
+
+    def _levels(self, images: Tensor, wanted: tuple[int, ...]) -> list[Tensor]:
         x = nn.functional.relu6(self.stem(self.normalised(images)))
         levels = []
         for index, block in enumerate(self.blocks):
             x = block(x)
-            if index in (5, 12, 16):
+            if index in wanted:
                 levels.append(x)
         return levels
 
     def finetune_parameters(self) -> list[nn.Parameter]:
         """See `Backbone.finetune_parameters`: the blocks from stride 16 on."""
         return [parameter for block in self.blocks[6:] for parameter in block.parameters()]
+
+
+def resize(maps: Tensor, size: torch.Size) -> Tensor:
+    """Maps ``(B, C, H, W)`` at another height and width, bilinearly."""
+    return nn.functional.interpolate(maps, size=size, mode="bilinear", align_corners=False)
 
 
 def fold_batch_norm(weight: Tensor, norm: dict[str, Tensor], eps: float = 1e-5) -> tuple[Tensor, Tensor]:
