@@ -1,0 +1,105 @@
+"""`surfpose benchmark NAME`: the registry. A benchmark is a function whose parameters become options.
+
+To add one: write `run(..., progress: Progress) -> BenchmarkResult` with every other parameter annotated
+by a `typer.Option` or `typer.Argument`, and name it in `BENCHMARKS`. The output options are added here.
+"""
+
+import functools
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from surfpose_ros.cli.console import out, progress_bars
+from surfpose_ros.evaluation.benchmark import BenchmarkResult, as_json, write_result
+
+# name: (module whose `run` it is, one line of help)
+BENCHMARKS = {
+    "alignment": (
+        "surfpose_ros.evaluation.alignment_benchmark",
+        "Alignment against comparators and ablations.",
+    ),
+    "published-alignment": (
+        "surfpose_ros.evaluation.published_alignment",
+        "Score the paper's released alignments.",
+    ),
+}
+
+_STDOUT = Path("-")
+
+JsonOption = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Figures as JSON; - for stdout.")
+]
+CsvOption = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Tables as CSV.")]
+LatexOption = Annotated[Path | None, typer.Option("--latex", metavar="FILE", help="Rows for a paper.")]
+HtmlOption = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="One self-contained page.")]
+
+_OUTPUTS = {
+    "json_path": JsonOption,
+    "csv_path": CsvOption,
+    "latex_path": LatexOption,
+    "html_path": HtmlOption,
+}
+
+
+class BenchmarkGroup(TyperGroup):
+    """Imports a benchmark's module only when it is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """All names, without importing anything."""
+        return list(BENCHMARKS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The benchmark as a command; only its name and summary where the group's help is asked for."""
+        if cmd_name not in BENCHMARKS:
+            return None
+        module, summary = BENCHMARKS[cmd_name]
+        if cmd_name not in sys.argv:
+            return TyperCommand(cmd_name, help=summary)
+        single = typer.Typer(pretty_exceptions_enable=False)
+        single.command(help=summary)(as_command(importlib.import_module(module).run))
+        command = typer.main.get_command(single)
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(cls=BenchmarkGroup, no_args_is_help=True)
+
+
+@app.callback()
+def benchmark() -> None:
+    """Run a named benchmark and print its table."""
+
+
+def as_command(run: Callable[..., BenchmarkResult]) -> Callable[..., None]:
+    """`run` with its `progress` filled in and the output options added."""
+
+    @functools.wraps(run)
+    def command(**options: Any) -> None:
+        outputs: dict[str, Path | None] = {name: options.pop(name) for name in _OUTPUTS}
+        to_stdout = outputs["json_path"] == _STDOUT
+        with progress_bars(quiet=to_stdout) as progress:
+            result = run(**options, progress=progress)
+        if to_stdout:
+            outputs["json_path"] = None
+            typer.echo(as_json(result))
+        else:
+            for table in result.tables:
+                out.print(table.rich())
+        write_result(result, **outputs)
+
+    own = [p for p in inspect.signature(run).parameters.values() if p.name != "progress"]
+    own = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+        for name, kind in _OUTPUTS.items()
+    ]
+    command.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in [*own, *added]}
+    del command.__wrapped__
+    return command
