@@ -1,4 +1,4 @@
-"""What all tests share: hypothesis without deadlines (the machines differ), and the data beside the project."""
+"""What all tests share: hypothesis without deadlines (machines differ), and where the shared data is."""
 
 from pathlib import Path
 
