@@ -1,0 +1,63 @@
+"""Objects that can be simulated: parametric categories, each instance from a seed, and meshes from files.
+
+An object's own frame is the canonical one: REP-103 axes, origin at the bounding box's centre, metres.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from surfpose_ros.errors import SurfposeError
+from surfpose_ros.simulation.mugs import make_mug
+from surfpose_ros.simulation.textured_mesh import TexturedMesh, load_glb
+
+CATEGORIES: dict[str, Callable[[np.random.Generator], TexturedMesh]] = {
+    "mug": make_mug,
+}
+
+
+@dataclass(frozen=True)
+class SimulatedObject:
+    """One object to be rendered.
+
+    Attributes:
+        name: unique in its category.
+        category: what a person would call it.
+        mesh: in the object's frame, metres.
+    """
+
+    name: str
+    category: str
+    mesh: TexturedMesh
+
+    @property
+    def size(self) -> np.ndarray:
+        """Bounding box along x, y, z, ``(3,)`` metres."""
+        low, high = self.mesh.bounds
+        return high - low
+
+
+def make_object(category: str, seed: int) -> SimulatedObject:
+    """The instance number `seed` of a parametric category; the same one every time.
+
+    Raises:
+        SurfposeError: no such category.
+    """
+    if category not in CATEGORIES:
+        raise SurfposeError(
+            f"no parametric category {category!r}; there are {', '.join(sorted(CATEGORIES))}"
+        )
+    mesh = CATEGORIES[category](np.random.default_rng([seed, *category.encode()]))
+    return SimulatedObject(f"{category}_{seed:03d}", category, mesh)
+
+
+def load_object(path: Path, category: str, diagonal: float | None = None) -> SimulatedObject:
+    """A mesh file as an object: z up, x front, recentred; scaled to `diagonal` metres if given."""
+    mesh = load_glb(path)
+    if diagonal is not None:
+        low, high = mesh.bounds
+        scale = np.diag([*[diagonal / np.linalg.norm(high - low)] * 3, 1.0])
+        mesh = mesh.transformed(scale)
+    return SimulatedObject(path.stem, category, mesh.centred())
