@@ -59,9 +59,9 @@ def test_no_pose_counts_as_the_worst_pose():
 
 @given(st.lists(st.floats(0, 180), min_size=1, max_size=30))
 def test_area_under_the_curve_is_the_mean_accuracy_over_thresholds(errors):
-    thresholds = np.linspace(0, 30, 20_001)
-    reference = np.mean([np.mean(np.asarray(errors) <= t) for t in thresholds])
-    assert metrics.area_under_curve(errors, 30.0) == pytest.approx(reference, abs=1e-3)
+    thresholds = np.linspace(0, 30, 3001)
+    reference = (np.asarray(errors)[:, None] <= thresholds).mean()
+    assert metrics.area_under_curve(errors, 30.0) == pytest.approx(reference, abs=2e-3)
 
 
 def test_within_needs_both_rotation_and_translation():
