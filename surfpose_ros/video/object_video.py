@@ -43,6 +43,9 @@ class ObjectVideo:
         poses_exact: False where only the rotations are known and the translations are a first guess
             (a labels CSV without tx, ty, tz); the silhouettes then correct them.
         up: unit vector in the video's frame that points up, ``(3,)``, if the pose source tells it.
+        floor: height along `up` of the plane that the object stands on (the turntable's disc, the
+            board), if the pose source tells it.
+        notes: what a reader should know (frames left out, where masks came from, ...).
     """
 
     name: str
@@ -52,3 +55,5 @@ class ObjectVideo:
     metric: bool = False
     poses_exact: bool = True
     up: np.ndarray | None = None
+    floor: float | None = None
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,137 @@
+"""Pictures out of messages and files, as RGB, masks or depth, rectified; broken ones said by name."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from surfpose_ros.errors import SurfposeError
+from surfpose_ros.geometry.cameras import Camera
+
+# encoding of sensor_msgs/Image: (dtype, channels, OpenCV conversion to RGB or None)
+_COLOUR = {
+    "rgb8": (np.uint8, 3, None),
+    "bgr8": (np.uint8, 3, cv2.COLOR_BGR2RGB),
+    "rgba8": (np.uint8, 4, cv2.COLOR_RGBA2RGB),
+    "bgra8": (np.uint8, 4, cv2.COLOR_BGRA2RGB),
+    "mono8": (np.uint8, 1, cv2.COLOR_GRAY2RGB),
+    "8UC1": (np.uint8, 1, cv2.COLOR_GRAY2RGB),
+    "8UC3": (np.uint8, 3, cv2.COLOR_BGR2RGB),
+    "yuv422_yuy2": (np.uint8, 2, cv2.COLOR_YUV2RGB_YUY2),
+    "yuv422": (np.uint8, 2, cv2.COLOR_YUV2RGB_UYVY),
+    # ROS names a Bayer pattern by its top-left 2x2 pixels, OpenCV's plain names by the next 2x2.
+    "bayer_rggb8": (np.uint8, 1, cv2.COLOR_BayerBG2RGB),
+    "bayer_bggr8": (np.uint8, 1, cv2.COLOR_BayerRG2RGB),
+    "bayer_gbrg8": (np.uint8, 1, cv2.COLOR_BayerGR2RGB),
+    "bayer_grbg8": (np.uint8, 1, cv2.COLOR_BayerGB2RGB),
+}
+_PLAIN = {
+    "mono16": np.uint16,
+    "16UC1": np.uint16,
+    "32FC1": np.float32,
+    **dict.fromkeys(("mono8", "8UC1"), np.uint8),
+}
+
+
+def picture_from_message(message: Any, where: str) -> np.ndarray:
+    """RGB ``(H, W, 3)`` uint8 of a sensor_msgs Image or CompressedImage.
+
+    Raises:
+        SurfposeError: an encoding that is not known, or data that do not fit.
+    """
+    if hasattr(message, "format"):
+        return decode_picture(np.asarray(message.data, np.uint8).tobytes(), where)
+    if message.encoding not in _COLOUR:
+        raise SurfposeError(
+            f"{where}: image encoding {message.encoding!r} is not known; record rgb8 or bgr8"
+        )
+    dtype, channels, conversion = _COLOUR[message.encoding]
+    pixels = _rows(message, np.dtype(dtype), channels, where)
+    picture = pixels if conversion is None else cv2.cvtColor(pixels, conversion)
+    return np.ascontiguousarray(picture)
+
+
+def plane_from_message(message: Any, where: str) -> np.ndarray:
+    """The single channel ``(H, W)`` of a mask or depth image, dtype as encoded.
+
+    Raises:
+        SurfposeError: as `picture_from_message`.
+    """
+    if hasattr(message, "format"):
+        data = np.asarray(message.data, np.uint8)
+        # compressedDepth puts a header of 12 bytes before the PNG (image_transport_plugins).
+        start = 12 if "compressedDepth" in message.format else 0
+        plane = cv2.imdecode(data[start:], cv2.IMREAD_UNCHANGED)
+        if plane is None:
+            raise SurfposeError(f"{where}: cannot be decoded; record it again")
+        return plane if plane.ndim == 2 else plane.max(axis=2)
+    if message.encoding in _PLAIN:
+        return _rows(message, np.dtype(_PLAIN[message.encoding]), 1, where)
+    return picture_from_message(message, where).max(axis=2)
+
+
+def _rows(message: Any, dtype: np.dtype, channels: int, where: str) -> np.ndarray:
+    height, width, step = int(message.height), int(message.width), int(message.step)
+    used = width * channels * dtype.itemsize
+    data = np.frombuffer(np.asarray(message.data, np.uint8), np.uint8)
+    if not used or step < used or len(data) < height * step:
+        raise SurfposeError(
+            f"{where}: {len(data)} bytes do not hold {width}x{height} pixels of {message.encoding}; "
+            "record it again"
+        )
+    rows = data[: height * step].reshape(height, step)[:, :used]
+    order = dtype.newbyteorder(">" if message.is_bigendian else "<")
+    pixels = np.ascontiguousarray(rows).view(order).astype(dtype, copy=False)
+    return pixels.reshape(height, width, channels) if channels > 1 else pixels
+
+
+def decode_picture(data: bytes, where: str) -> np.ndarray:
+    """RGB ``(H, W, 3)`` uint8 of the bytes of a JPEG or PNG file.
+
+    Raises:
+        SurfposeError: no picture, or a damaged one.
+    """
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    if picture is None:
+        raise SurfposeError(f"{where}: not a picture that can be read; replace it or leave it out")
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+
+def read_mask(path: Path) -> np.ndarray:
+    """``(H, W)`` bool of a mask picture: on where any channel is above half.
+
+    Raises:
+        SurfposeError: unreadable, or all one value.
+    """
+    picture = decode_picture(path.read_bytes(), str(path))
+    mask = picture.max(axis=2) > 127
+    if mask.all() or not mask.any():
+        raise SurfposeError(
+            f"{path}: the mask is all {'object' if mask.any() else 'background'}; make it again"
+        )
+    return mask
+
+
+class Rectifier:
+    """Takes the lens distortion of one camera_info out of its pictures; keeps the intrinsics."""
+
+    def __init__(self, info: Any, rectified: bool, where: str) -> None:
+        matrix = np.asarray(info.p if rectified else info.k, np.float64).reshape(3, -1)[:, :3]
+        try:
+            self.camera = Camera(matrix, int(info.width), int(info.height))
+        except SurfposeError as error:
+            raise SurfposeError(f"{where}: {error}") from None
+        distortion = np.asarray(info.d, np.float64)
+        self._maps = None
+        if not rectified and distortion.size and np.abs(distortion).max() > 0:
+            size = (self.camera.width, self.camera.height)
+            fisheye = info.distortion_model in ("equidistant", "fisheye")
+            make = cv2.fisheye.initUndistortRectifyMap if fisheye else cv2.initUndistortRectifyMap
+            self._maps = make(matrix, distortion, np.eye(3), matrix, size, cv2.CV_16SC2)
+
+    def __call__(self, picture: np.ndarray, nearest: bool = False) -> np.ndarray:
+        """The picture undistorted; `nearest` for masks and depth."""
+        if self._maps is None:
+            return picture
+        return cv2.remap(picture, *self._maps, cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR)

@@ -1,0 +1,137 @@
+"""A capture folder to an `ObjectVideo`: pictures rectified, camera poses and masks found.
+
+The bag is gone through once for everything that is small, and once for the pictures of the frames
+chosen, so that a long recording need not fit into memory.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from surfpose_ros.errors import SurfposeError
+from surfpose_ros.video.bag import read_messages
+from surfpose_ros.video.capture import CaptureInfo, read_info
+from surfpose_ros.video.masks import mask_from_background
+from surfpose_ros.video.object_video import Frame, ObjectVideo
+from surfpose_ros.video.pictures import picture_from_message, plane_from_message
+from surfpose_ros.video.poses import PoseTrack, recorded_poses
+from surfpose_ros.video.recording import Recording, read_recording
+
+MAX_FRAMES = 64
+# With fewer poses than this share of the frames the recording is at fault, not a hiccup.
+MIN_POSED = 0.5
+MIN_FRAMES = 3
+
+
+def read_capture(folder: Path, poses: str = "auto", max_frames: int = MAX_FRAMES) -> ObjectVideo:
+    """Read one capture, with camera poses and masks wherever the capture tells them.
+
+    Args:
+        folder: rosbag2 folder with its `capture.yaml`.
+        poses: a pose source (see `CaptureInfo.pose_source`); auto takes the capture's own.
+        max_frames: frames kept, spread over the recording.
+
+    Raises:
+        SurfposeError: bad capture; the message says which file and what to do.
+    """
+    info = read_info(folder)
+    if poses != "auto":
+        info = replace(info, pose_source=poses)
+    recording = read_recording(folder, info)
+    stamps = _spread(recording.image_stamps, max_frames)
+    track = recorded_poses(stamps, info, recording)
+    notes: list[str] = []
+    posed = [stamp for stamp, pose in zip(stamps, track.poses, strict=True) if pose is not None]
+    if track.source != "none":
+        _check_posed(folder, track, len(posed), len(stamps))
+        if len(posed) < len(stamps):
+            notes.append(f"{len(stamps) - len(posed)} of {len(stamps)} frames left out: {track.missing}")
+            stamps = posed
+    read = _read_frames(folder, info, recording, stamps)
+    known = dict(zip(stamps, [pose for pose in track.poses if pose is not None], strict=False))
+    frames = [replace(frame, camera_from_video=known.get(stamp)) for stamp, frame in read.items()]
+    return ObjectVideo(
+        name=folder.resolve().name,
+        category=info.category,
+        frames=frames,
+        pose_source=track.source,
+        metric=track.metric,
+        poses_exact=track.exact,
+        up=track.up,
+        floor=track.floor,
+        notes=tuple(notes),
+    )
+
+
+def _spread(stamps: list[int], count: int) -> list[int]:
+    """At most `count` stamps, evenly spread, first and last among them."""
+    if len(stamps) <= count:
+        return stamps
+    return [stamps[index] for index in np.linspace(0, len(stamps) - 1, count).round().astype(int)]
+
+
+def _check_posed(folder: Path, track: PoseTrack, posed: int, total: int) -> None:
+    if posed < max(MIN_FRAMES, MIN_POSED * total):
+        raise SurfposeError(
+            f"{folder}: no camera pose for {total - posed} of {total} frames ({track.missing}). "
+            "Record it with the bag, or use --poses sfm"
+        )
+
+
+def _read_frames(
+    folder: Path, info: CaptureInfo, recording: Recording, stamps: list[int]
+) -> dict[int, Frame]:
+    """The pictures at some stamps with intrinsics and masks, in order of time."""
+    wanted = set(stamps)
+    names = {frame.stamp: frame.image for frame in info.frames}
+    roles = {
+        recording.topics[role]: role for role in ("image", "mask", "background") if role in recording.topics
+    }
+    images: dict[int, np.ndarray] = {}
+    masks: dict[int, np.ndarray] = {}
+    backgrounds: dict[int, np.ndarray] = {}
+    for message in read_messages(folder, list(roles)):
+        role = roles[message.topic]
+        where = f"{folder}: {message.topic} at {message.stamp / 1e9:.3f} s"
+        rectify = recording.rectifier(message.stamp)
+        if role == "background":
+            backgrounds[message.stamp] = rectify(picture_from_message(message.content, where))
+        elif message.stamp not in wanted:
+            continue
+        elif role == "image":
+            image = picture_from_message(message.content, where)
+            _check_size(image, rectify.camera.width, rectify.camera.height, where, folder)
+            images[message.stamp] = rectify(image)
+        else:
+            plane = plane_from_message(message.content, where)
+            masks[message.stamp] = rectify(plane, nearest=True) > 127
+    frames = {}
+    for stamp in stamps:
+        mask = masks.get(stamp)
+        where = f"{folder}: frame at {stamp / 1e9:.3f} s"
+        if mask is None and backgrounds:
+            mask = mask_from_background(images[stamp], _nearest_background(backgrounds, stamp, recording))
+        if mask is not None and mask.shape != images[stamp].shape[:2]:
+            raise SurfposeError(f"{where}: mask and image differ in size; record both from one camera")
+        name = names.get(stamp, f"{stamp / 1e9:.6f}")
+        frames[stamp] = Frame(name, stamp / 1e9, images[stamp], recording.rectifier(stamp).camera, mask)
+    return frames
+
+
+def _check_size(image: np.ndarray, width: int, height: int, where: str, folder: Path) -> None:
+    if image.shape[:2] != (height, width):
+        raise SurfposeError(
+            f"{where}: the image is {image.shape[1]}x{image.shape[0]} but camera_info says "
+            f"{width}x{height}; record both from one camera at one resolution"
+        )
+
+
+def _nearest_background(backgrounds: dict[int, np.ndarray], stamp: int, recording: Recording) -> np.ndarray:
+    """The empty scene with the disc turned nearest to how it stood at `stamp`."""
+    stamps = sorted(backgrounds)
+    angles = recording.joint.at([stamp, *stamps])
+    if len(stamps) == 1 or any(angle is None for angle in angles):
+        return backgrounds[stamps[0]]
+    turns = np.exp(1j * np.array(angles, dtype=float))
+    return backgrounds[stamps[int(np.argmin(np.abs(turns[1:] - turns[0])))]]
