@@ -99,6 +99,25 @@ def mean_rotation(rotations: Tensor, weights: Tensor | None = None) -> Tensor:
     return nearest_rotation((weights[:, None, None] * rotations).sum(dim=0))
 
 
+def median_rotation(rotations: Tensor, steps: int = 200) -> Tensor:
+    """Geodesic median ``(3, 3)`` of rotations ``(N, 3, 3)``: few outliers do not move it.
+
+    Weiszfeld's algorithm on SO(3) (Hartley, Aftab and Trumpf, CVPR 2011), begun at the rotation with the
+    smallest sum of angles to the others. Angles below half a degree are smoothed over: there the
+    algorithm would stand still at a single rotation.
+    """
+    angles = rotation_angle(rotations[:, None], rotations[None])
+    median = rotations[angles.sum(dim=1).argmin()]
+    for _ in range(steps):
+        offsets = rotvec_from_rotation(rotations @ median.T)
+        weights = 1 / torch.hypot(offsets.norm(dim=1), torch.tensor(0.01).to(offsets))
+        step = (weights[:, None] * offsets).sum(dim=0) / weights.sum()
+        median = rotation_from_rotvec(step) @ median
+        if step.norm() < 1e-7:
+            break
+    return median
+
+
 def random_rotations(count: int, generator: torch.Generator | None = None) -> Tensor:
     """``(count, 3, 3)`` float64 rotations, uniform over SO(3)."""
     quaternions = torch.randn(count, 4, generator=generator, dtype=torch.float64)
