@@ -18,7 +18,7 @@ build() {
     work=$(mktemp -d)
     trap 'rm -rf "$work"' RETURN
     .venv/bin/python -m venv --clear "$venv"
-    "$venv/bin/pip" install --quiet --requirement test/interfaces/requirements.lock
+    "$venv/bin/pip" install -qq --requirement test/interfaces/requirements.lock
 
     # The wheels' CMake files name the include folders of the machine that built them.
     local python_include numpy_include

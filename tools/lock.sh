@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 venv=.cache/lock
-[[ -x $venv/bin/pip-compile ]] || { python3 -m venv "$venv" && "$venv/bin/pip" install -q "pip-tools>=7.4,<8"; }
+[[ -x $venv/bin/pip-compile ]] || { python3 -m venv "$venv" && "$venv/bin/pip" install -qq "pip-tools>=7.4,<8"; }
 "$venv/bin/pip-compile" --quiet --upgrade --strip-extras --extra ros --extra dev \
     --no-emit-index-url --no-emit-find-links --no-header --output-file requirements.lock \
     pyproject.toml requirements.in

@@ -33,12 +33,12 @@ if [[ $(cat .venv/.setup 2>/dev/null) != "$wanted" ]]; then
         echo "$ros" >.venv/.ros
     fi
     if [[ $ros == pypi ]]; then
-        .venv/bin/pip install --quiet --requirement requirements.lock
-        .venv/bin/pip install --quiet --no-deps --editable .
+        .venv/bin/pip install -qq --requirement requirements.lock
+        .venv/bin/pip install -qq --no-deps --editable .
     else
         # ROS's compiled modules are built for the system's NumPy: it stays as it is.
         "$python" -c 'import numpy; print(f"numpy=={numpy.__version__}")' >.venv/constraints.txt
-        .venv/bin/pip install --quiet --constraint .venv/constraints.txt --editable '.[dev]'
+        .venv/bin/pip install -qq --constraint .venv/constraints.txt --editable '.[dev]'
     fi
     echo "$wanted" >.venv/.setup
 fi
