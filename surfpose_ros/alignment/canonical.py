@@ -1,0 +1,77 @@
+"""The canonical frame: z up where the surfaces tell "up", origin and unit from the mean bounding box."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from surfpose_ros.surface.surface import Surface
+
+
+def canonical_frame(
+    surfaces: Sequence[Surface], common_from_video: np.ndarray
+) -> tuple[np.ndarray, dict[str, str]]:
+    """The frame to which aligned surfaces are brought last.
+
+    z points up where the surfaces tell it, else along the shortest principal axis; x along the longest
+    horizontal one, front or back: only a person knows which. The origin is the centre of the mean
+    bounding box, the unit the mean diagonal of the bounding boxes.
+
+    Args:
+        surfaces: aligned ones.
+        common_from_video: their similarities into one common frame, ``(N, 4, 4)``.
+
+    Returns:
+        ``canonical_from_common``, a ``(4, 4)`` similarity, and where "up" and "front" come from.
+    """
+    moved = [
+        surface.mesh.transformed(pose).vertices.astype(np.float64)
+        for surface, pose in zip(surfaces, common_from_video, strict=True)
+    ]
+    principal = _principal_axes(moved)
+    up, origin_of_up = mean_up(surfaces, common_from_video)
+    if up is None:
+        up, origin_of_up = principal[2], "not known: shortest principal axis of the mean shape"
+    horizontal = [axis - (axis @ up) * up for axis in principal]
+    horizontal = [axis / np.linalg.norm(axis) for axis in horizontal if np.linalg.norm(axis) > 0.3]
+    front = max(horizontal, key=lambda axis: _extent(moved, axis))
+    rotation = np.stack([front, np.cross(up, front), up])
+    boxes = np.array([[(v @ rotation.T).min(axis=0), (v @ rotation.T).max(axis=0)] for v in moved])
+    unit = np.linalg.norm(boxes[:, 1] - boxes[:, 0], axis=1).mean()
+    frame = np.eye(4)
+    frame[:3, :3] = rotation / unit
+    frame[:3, 3] = -boxes.mean(axis=(0, 1)) / unit
+    return frame, {
+        "up": origin_of_up,
+        "front": "not known: longest horizontal axis, either way round; set it with surfpose align --front",
+    }
+
+
+def mean_up(surfaces: Sequence[Surface], common_from_video: np.ndarray) -> tuple[np.ndarray | None, str]:
+    """Mean of what the surfaces know of "up", ``(3,)`` in the common frame, weighted by certainty; and
+    how many told it, with their spread."""
+    directions, weights = [], []
+    for surface, pose in zip(surfaces, common_from_video, strict=True):
+        if surface.up is not None:
+            direction = pose[:3, :3] @ surface.up
+            directions.append(direction / np.linalg.norm(direction))
+            weights.append(1 / max(surface.up_sigma_deg or 1.0, 0.5) ** 2)
+    if not directions:
+        return None, ""
+    mean = np.average(directions, axis=0, weights=weights)
+    length = np.linalg.norm(mean)
+    if length < 0.5:
+        return None, ""
+    mean = mean / length
+    spread = np.degrees(np.arccos(np.clip(np.array(directions) @ mean, -1, 1)))
+    told = f"told by {len(directions)} of {len(surfaces)} videos"
+    return mean, f"{told}, {np.median(spread):.1f} degrees off in the median"
+
+
+def _principal_axes(clouds: list[np.ndarray]) -> np.ndarray:
+    """Principal axes of all points, rows, longest first, each cloud weighing the same."""
+    covariance = sum(np.cov(points.T) for points in clouds)
+    return np.linalg.eigh(covariance)[1][:, ::-1].T
+
+
+def _extent(clouds: list[np.ndarray], axis: np.ndarray) -> float:
+    return float(np.mean([np.ptp(points @ axis) for points in clouds]))

@@ -1,0 +1,182 @@
+"""How far two surfaces are apart under a similarity: geometric and appearance distance (paper, eq. 1-4).
+
+The appearance neighbour of a vertex does not depend on the transform, so `match_pairs` runs once a
+pair and `pair_distance` thousands of times. Everything is batched over pairs, and over hypotheses.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from surfpose_ros.alignment.shapes import Shapes, field_distance
+from surfpose_ros.geometry.similarity import invert_similarity, transform_points
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Appearance neighbours and vertex weights of P pairs, in both directions.
+
+    Attributes:
+        source: ``(P,)`` index of each pair's source surface; `target` likewise.
+        target: ``(P,)``.
+        forward: ``(P, V)`` appearance neighbour, in the target, of each source vertex.
+        backward: ``(P, V)`` the other way round.
+        source_weights: ``(P, V)`` sigma of the source's vertices, sums to one; zero for padding.
+        target_weights: ``(P, V)``.
+    """
+
+    source: Tensor
+    target: Tensor
+    forward: Tensor
+    backward: Tensor
+    source_weights: Tensor
+    target_weights: Tensor
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, pairs: slice | Tensor) -> "Matches":
+        return Matches(*(getattr(self, name)[pairs] for name in self.__dataclass_fields__))
+
+
+def mean_feature_distance(source: Tensor, target: Tensor) -> Tensor:
+    """Euclidean distance ``(..., V, W)`` of unit features ``(..., V, D)`` and ``(..., W, D)``."""
+    return (2 - 2 * source @ target.transpose(-1, -2)).clamp_min(0).sqrt()
+
+
+def set_feature_distance(
+    source: Tensor, source_valid: Tensor, target: Tensor, target_valid: Tensor, budget: int = 1 << 26
+) -> Tensor:
+    """Distance of two vertices' sets of view features: mean over one side's views of the minimum over
+    the other's, the mean of both directions.
+
+    Args:
+        source: unit features, ``(V, K, D)``.
+        source_valid: ``(V, K)`` bool.
+        target: ``(W, L, D)``.
+        target_valid: ``(W, L)`` bool.
+        budget: numbers held at once.
+
+    Returns:
+        ``(V, W)`` float32, infinite where a vertex has no view.
+    """
+    rows = []
+    flat = target.flatten(0, 1)
+    step = max(1, budget // max(1, source.shape[1] * flat.shape[0]))
+    some_target = target_valid.any(dim=1)
+    for part, valid in zip(source.split(step), source_valid.split(step), strict=True):
+        product = (part.flatten(0, 1) @ flat.T).unflatten(1, target.shape[:2]).unflatten(0, part.shape[:2])
+        distance = (2 - 2 * product.float()).clamp_min(0).sqrt()  # (v, K, W, L)
+        distance = distance.masked_fill(~target_valid, torch.inf).masked_fill(
+            ~valid[:, :, None, None], torch.inf
+        )
+        to_target = _mean_over(distance.amin(dim=3).transpose(1, 2), valid[:, None, :])
+        to_source = _mean_over(distance.amin(dim=1), target_valid[None])
+        both = (to_target + to_source) / 2
+        rows.append(both.masked_fill(~(valid.any(dim=1)[:, None] & some_target), torch.inf))
+    return torch.cat(rows)
+
+
+def _mean_over(values: Tensor, valid: Tensor) -> Tensor:
+    return values.masked_fill(~valid, 0).sum(dim=-1) / valid.sum(dim=-1).clamp_min(1)
+
+
+def match_pairs(shapes: Shapes, source: Tensor, target: Tensor, tau: float) -> Matches:
+    """Appearance neighbours of pairs of surfaces, and the weights that their cycles give.
+
+    Args:
+        shapes: N surfaces; with `view_features`, the set distance is used, else the mean features'.
+        source: ``(P,)`` indices into `shapes`.
+        target: ``(P,)``.
+        tau: temperature in diameters.
+    """
+    parts = [_match(shapes, s, t, tau) for s, t in zip(source.split(32), target.split(32), strict=True)]
+    return Matches(source, target, *(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+def _match(shapes: Shapes, source: Tensor, target: Tensor, tau: float) -> tuple[Tensor, ...]:
+    if shapes.view_features is not None and shapes.view_valid is not None:
+        features, valid = shapes.view_features, shapes.view_valid
+        distance = torch.stack(
+            [
+                set_feature_distance(features[s], valid[s], features[t], valid[t])
+                for s, t in zip(source, target, strict=True)
+            ]
+        )
+    else:
+        distance = mean_feature_distance(shapes.features[source], shapes.features[target])
+    seen = shapes.seen[source][:, :, None] & shapes.seen[target][:, None, :]
+    distance = distance.masked_fill(~seen, torch.inf)
+    forward, backward = distance.argmin(dim=2), distance.argmin(dim=1)
+    return (
+        forward,
+        backward,
+        _cycle_weights(shapes, source, backward.gather(1, forward), tau),
+        _cycle_weights(shapes, target, forward.gather(1, backward), tau),
+    )
+
+
+def _cycle_weights(shapes: Shapes, index: Tensor, home: Tensor, tau: float) -> Tensor:
+    """Softmax of the negative cycle distance over tau, times the vertex's share of the area."""
+    vertices = shapes.vertices[index]
+    cycle = (vertices - take(vertices, home)).norm(dim=-1)
+    weights = (-cycle / tau).exp() * shapes.weights[index] * shapes.seen[index]
+    return weights / weights.sum(dim=1, keepdim=True).clamp_min(1e-12)
+
+
+def take(points: Tensor, index: Tensor) -> Tensor:
+    """Rows ``index`` ``(P, M)`` of points ``(P, V, 3)``: ``(P, M, 3)``."""
+    return points.gather(1, index[..., None].expand(-1, -1, points.shape[-1]))
+
+
+def pair_distances(shapes: Shapes, matches: Matches, target_from_source: Tensor) -> tuple[Tensor, Tensor]:
+    """D_geo and D_app of every pair under every hypothesis, in diameters.
+
+    Each is the mean of both directions, source to target in the target's diameters and back in the
+    source's, so that neither side gains by shrinking the other.
+
+    Args:
+        shapes: the surfaces.
+        matches: of P pairs.
+        target_from_source: ``(P, H, 4, 4)`` between normalised frames.
+
+    Returns:
+        ``(P, H)`` and ``(P, H)``; differentiable with respect to the transforms.
+    """
+    there = _one_way(
+        shapes, matches.source, matches.target, matches.forward, matches.source_weights, target_from_source
+    )
+    back = _one_way(
+        shapes,
+        matches.target,
+        matches.source,
+        matches.backward,
+        matches.target_weights,
+        invert_similarity(target_from_source),
+    )
+    return (there[0] + back[0]) / 2, (there[1] + back[1]) / 2
+
+
+def _one_way(
+    shapes: Shapes, source: Tensor, target: Tensor, neighbour: Tensor, weights: Tensor, transforms: Tensor
+) -> tuple[Tensor, Tensor]:
+    moved = transform_points(transforms, shapes.vertices[source][:, None])  # (P, H, V, 3)
+    geometric = field_distance(shapes.fields[target], moved)
+    matched = take(shapes.vertices[target], neighbour)[:, None]
+    appearance = (moved - matched).square().sum(dim=-1).add(1e-12).sqrt()
+    weights = weights[:, None]
+    return (weights * geometric).sum(dim=-1), (weights * appearance).sum(dim=-1)
+
+
+def mixed_distance(
+    shapes: Shapes, matches: Matches, target_from_source: Tensor, alpha: float, budget: int = 1 << 22
+) -> Tensor:
+    """D = (1 - alpha) D_geo + alpha D_app, ``(P, H)``, in chunks of pairs of at most `budget` points."""
+    step = max(1, budget // (target_from_source.shape[1] * shapes.vertices.shape[1]))
+    parts = []
+    for start in range(0, len(matches), step):
+        part = slice(start, start + step)
+        geometric, appearance = pair_distances(shapes, matches[part], target_from_source[part])
+        parts.append((1 - alpha) * geometric + alpha * appearance)
+    return torch.cat(parts)

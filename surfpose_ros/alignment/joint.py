@@ -1,0 +1,141 @@
+"""The poses of all surfaces that make the sum of D over all pairs smallest.
+
+Pairs propose, the sum decides: from several starts, each surface in turn takes the best of the poses
+that its pairs' transforms propose, until none moves; then all descend on the sum together.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from surfpose_ros.alignment.distances import Matches, mixed_distance
+from surfpose_ros.alignment.pairs import PairAlignments
+from surfpose_ros.alignment.refine import descend
+from surfpose_ros.alignment.settings import AlignmentSettings
+from surfpose_ros.alignment.shapes import Shapes
+from surfpose_ros.alignment.synchronise import synchronise
+from surfpose_ros.geometry.similarity import decompose_similarity, invert_similarity
+
+MAX_SWEEPS = 10
+
+
+@dataclass(frozen=True)
+class JointProblem:
+    """The pairs of N surfaces and how D mixes, to score common poses."""
+
+    shapes: Shapes
+    pairs: PairAlignments
+    settings: AlignmentSettings
+
+    def distances(self, common_from_each: Tensor, matches: Matches | None = None) -> Tensor:
+        """D of every pair, ``(P,)``, under common poses ``(N, 4, 4)``."""
+        matches = matches or self.pairs.matches
+        transforms = invert_similarity(common_from_each[matches.target]) @ common_from_each[matches.source]
+        return mixed_distance(self.shapes, matches, transforms[:, None], self.settings.alpha)[:, 0]
+
+
+def medoid(problem: JointProblem) -> int:
+    """The surface whose pairs have the smallest sum of distances."""
+    matches, distance = problem.pairs.matches, problem.pairs.distance[:, 0].clamp_max(1.0)
+    total = torch.zeros(len(problem.shapes), device=distance.device)
+    total = total.index_add(0, matches.source, distance).index_add(0, matches.target, distance)
+    return int(total.argmin())
+
+
+def star(problem: JointProblem, reference: int) -> Tensor:
+    """Common poses ``(N, 4, 4)`` by each surface's own pair with `reference`, in the frame of that."""
+    matches = problem.pairs.matches
+    poses = torch.eye(4, device=matches.source.device).repeat(len(problem.shapes), 1, 1)
+    first = problem.pairs.target_from_source[:, 0]
+    to_it, from_it = matches.target == reference, matches.source == reference
+    poses[matches.source[to_it]] = first[to_it]
+    poses[matches.target[from_it]] = invert_similarity(first[from_it])
+    return poses
+
+
+def spectral(problem: JointProblem) -> Tensor:
+    """Common poses ``(N, 4, 4)`` by spectral synchronisation of the pairs' best transforms."""
+    pairs = problem.pairs
+    finite = pairs.distance[:, 0].isfinite()
+    weights = torch.where(finite, 1 / pairs.distance[:, 0].clamp_min(0.01), 0.0)
+    common = synchronise(
+        pairs.matches.source,
+        pairs.matches.target,
+        pairs.target_from_source[:, 0],
+        weights,
+        len(problem.shapes),
+    )
+    return common.float()
+
+
+def solve_jointly(problem: JointProblem, report: Callable[[int, int], None]) -> Tensor:
+    """Common poses ``(N, 4, 4)`` that lower the sum of D over all pairs as far as the starts lead.
+
+    Args:
+        problem: surfaces with aligned pairs.
+        report: told the starts done and their number.
+    """
+    count = len(problem.shapes)
+    starts = [spectral(problem)] + [star(problem, reference) for reference in range(count)]
+    energies = torch.stack([problem.distances(start).sum() for start in starts])
+    best, best_energy = starts[0], torch.inf
+    # The spectral start and the three best stars.
+    order = [0, *(energies[1:].argsort()[:3] + 1).tolist()]
+    for done, index in enumerate(order):
+        report(done, len(order))
+        poses = sweep(problem, starts[index])
+        energy = float(problem.distances(poses).sum())
+        if energy < best_energy:
+            best, best_energy = poses, energy
+    best = descend(best, lambda poses: problem.distances(poses).sum(), problem.settings.joint_steps)
+    report(len(order), len(order))
+    return best
+
+
+def sweep(problem: JointProblem, poses: Tensor) -> Tensor:
+    """Let each surface in turn take the best of the poses its pairs propose, until none moves."""
+    for _ in range(MAX_SWEEPS):
+        moved = False
+        for index in range(len(poses)):
+            candidates = torch.cat([poses[index : index + 1], proposals(problem, poses, index)])
+            totals = candidate_totals(problem, poses, index, candidates)
+            best = int(totals.argmin())
+            if totals[best] < totals[0] - 1e-6:
+                poses = poses.clone()
+                poses[index] = candidates[best]
+                moved = True
+        if not moved:
+            break
+    return poses
+
+
+def proposals(problem: JointProblem, poses: Tensor, index: int) -> Tensor:
+    """Poses ``(C, 4, 4)`` of one surface by all hypotheses of all its pairs, the others held."""
+    pairs = problem.pairs
+    is_source, is_target = pairs.matches.source == index, pairs.matches.target == index
+    by_target = poses[pairs.matches.target[is_source]][:, None] @ pairs.target_from_source[is_source]
+    back = invert_similarity(pairs.target_from_source[is_target])
+    by_source = poses[pairs.matches.source[is_target]][:, None] @ back
+    usable = torch.cat([pairs.distance[is_source], pairs.distance[is_target]]).flatten().isfinite()
+    return torch.cat([by_target, by_source]).flatten(0, 1)[usable]
+
+
+def candidate_totals(problem: JointProblem, poses: Tensor, index: int, candidates: Tensor) -> Tensor:
+    """Sum of D over the pairs of one surface, ``(C,)``, for each candidate pose ``(C, 4, 4)`` of it."""
+    matches = problem.pairs.matches
+    mine = matches[(matches.source == index) | (matches.target == index)]
+    is_source = (mine.source == index)[:, None, None, None]
+    from_common = invert_similarity(candidates)
+    as_source = invert_similarity(poses[mine.target])[:, None] @ candidates[None]
+    as_target = from_common[None] @ poses[mine.source][:, None]
+    transforms = torch.where(is_source, as_source, as_target)
+    return mixed_distance(problem.shapes, mine, transforms, problem.settings.alpha).sum(dim=0)
+
+
+def unit_scale(poses: Tensor) -> Tensor:
+    """The same common poses ``(N, 4, 4)``, the geometric mean of their scales made one."""
+    scale = decompose_similarity(poses)[2].log().mean().exp()
+    shrink = torch.diag(torch.cat([(1 / scale).expand(3), scale.new_ones(1)]))
+    return shrink @ poses
