@@ -137,6 +137,6 @@ def test_the_link_between_labels_and_model_is_the_videos_median():
     rotation, angles = fit_canonical_from_label(alignment.canonical_from_video, videos)
     truth, _ = fit_canonical_from_label({"mug0": alignment.canonical_from_video["mug0"]}, videos)
     assert rotation_error(rotation, truth) < 2.0
-    assert sorted(np.round(angles))[-1] == 180
+    assert sorted(angles > 90) == [False, False, False, True]
     with pytest.raises(SurfposeError, match="trained on"):
         fit_canonical_from_label(alignment.canonical_from_video, {})
