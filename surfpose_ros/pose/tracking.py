@@ -8,12 +8,12 @@ mind only after repeated evidence, so symmetric objects neither spin nor flip to
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.transform import Rotation
 
+from surfpose_ros.geometry.symmetry import CONTINUOUS, Symmetry
 from surfpose_ros.pose.detection import Detection, PoseHypothesis
 
 
@@ -28,13 +28,6 @@ class TrackedObject:
 
     name: str
     detection: Detection
-
-
-class RotationSymmetry(Protocol):
-    """What of a category's symmetry a tracker needs."""
-
-    def nearest(self, rotation: np.ndarray, reference: np.ndarray) -> np.ndarray:
-        """The rotation ``(3, 3)``, among all that look the same, that is nearest to `reference`."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +81,7 @@ class Tracker:
     """
 
     settings: TrackingSettings = field(default_factory=TrackingSettings)
-    symmetries: Mapping[str, RotationSymmetry] = field(default_factory=dict)
+    symmetries: Mapping[str, Symmetry] = field(default_factory=dict)
     _tracks: dict[str, list[_Track]] = field(default_factory=dict)
 
     def reset(self) -> None:
@@ -149,7 +142,7 @@ class Tracker:
 
     def _measure(self, track: _Track, detection: Detection) -> PoseHypothesis:
         """Correct the track by the hypothesis that suits it best, and note how doubtful that is."""
-        symmetry = self.symmetries.get(detection.category)
+        symmetry = self.symmetries.get(detection.category, Symmetry())
         residuals = [_residual(track, hypothesis, symmetry) for hypothesis in detection.hypotheses]
         noises = [_noise(hypothesis, detection, self.settings) for hypothesis in detection.hypotheses]
         distances = [_distances(track, r, n) for r, n in zip(residuals, noises, strict=True)]
@@ -177,6 +170,28 @@ def untracked(detections: Sequence[Detection]) -> tuple[TrackedObject, ...]:
         ranks[detection.category] = rank + 1
         named.append(TrackedObject(f"{detection.category}_{rank}", detection))
     return tuple(named)
+
+
+def nearest_equivalent(symmetry: Symmetry, rotation: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Of all rotations ``(3, 3)`` that look like `rotation`, the one nearest to `reference`."""
+    if not symmetry:
+        return rotation
+    candidates = rotation @ symmetry.rotations(steps=1).numpy()
+    if symmetry.order == CONTINUOUS:
+        candidates = np.stack([_twisted(candidate, reference, symmetry.axis) for candidate in candidates])
+    agreement = np.einsum("kij,ij->k", candidates, reference)  # trace of the product: 1 + 2 cos(angle)
+    return candidates[agreement.argmax()]
+
+
+def _twisted(rotation: np.ndarray, reference: np.ndarray, axis: tuple[float, float, float]) -> np.ndarray:
+    """`rotation` turned about the object's axis until it is nearest to `reference`.
+
+    The trace of ``m @ turn(angle)``, with m the rotation seen from the reference, is a cosine of the angle.
+    """
+    m, a = reference.T @ rotation, np.array(axis)
+    skew = np.array([m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]])
+    angle = np.arctan2(-skew @ a, np.trace(m) - a @ m @ a)
+    return rotation @ Rotation.from_rotvec(angle * a).as_matrix()
 
 
 def _new_track(
@@ -213,10 +228,10 @@ def _predict(track: _Track, stamp: float, diagonal: float, settings: TrackingSet
     track.stamp = stamp
 
 
-def _residual(track: _Track, hypothesis: PoseHypothesis, symmetry: RotationSymmetry | None) -> np.ndarray:
+def _residual(track: _Track, hypothesis: PoseHypothesis, symmetry: Symmetry) -> np.ndarray:
     """Measured minus predicted, ``(6,)``."""
     pose = hypothesis.camera_from_object
-    rotation = symmetry.nearest(pose[:3, :3], track.rotation) if symmetry else pose[:3, :3]
+    rotation = nearest_equivalent(symmetry, pose[:3, :3], track.rotation)
     turn = Rotation.from_matrix(rotation @ track.rotation.T).as_rotvec()
     return np.concatenate([pose[:3, 3] - track.position, turn])
 
