@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: the files that ROS looks for below share/."""
+"""What pyproject.toml cannot say, chiefly the files that ROS looks for below share/."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -19,6 +19,7 @@ def shared_files() -> dict[str, list[str]]:
 
 
 setup(
+    python_requires=">=3.11",  # here, because colcon stumbles over it in pyproject.toml
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/surfpose_ros"]),
         (SHARE, ["package.xml"]),
