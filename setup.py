@@ -19,7 +19,10 @@ def shared_files() -> dict[str, list[str]]:
 
 
 setup(
-    python_requires=">=3.11",  # here, because colcon stumbles over it in pyproject.toml
+    # These two are here because colcon stumbles over python_requires in pyproject.toml, and setuptools
+    # before and after 77 want the licence there in different forms.
+    python_requires=">=3.11",
+    license="Apache-2.0",
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/surfpose_ros"]),
         (SHARE, ["package.xml"]),
