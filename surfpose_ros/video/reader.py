@@ -128,10 +128,24 @@ def _check_size(image: np.ndarray, width: int, height: int, where: str, folder: 
 
 
 def _nearest_background(backgrounds: dict[int, np.ndarray], stamp: int, recording: Recording) -> np.ndarray:
-    """The empty scene with the disc turned nearest to how it stood at `stamp`."""
-    stamps = sorted(backgrounds)
+    """The empty scene from where the camera stood at `stamp`, the disc turned nearest to how it stood."""
+    stamps = _from_same_place(sorted(backgrounds), stamp, recording)
     angles = recording.joint.at([stamp, *stamps])
     if len(stamps) == 1 or any(angle is None for angle in angles):
         return backgrounds[stamps[0]]
     turns = np.exp(1j * np.array(angles, dtype=float))
     return backgrounds[stamps[int(np.argmin(np.abs(turns[1:] - turns[0])))]]
+
+
+def _from_same_place(stamps: list[int], stamp: int, recording: Recording) -> list[int]:
+    """Those of `stamps` at which TF has the camera where it was at `stamp`; all, where TF cannot tell."""
+    camera = recording.optical_frame
+    root = recording.tree.root(camera)
+    here = recording.tree.lookup(camera, root, stamp)
+    poses = {when: recording.tree.lookup(camera, root, when) for when in stamps}
+    same = [
+        when
+        for when, pose in poses.items()
+        if here is not None and pose is not None and np.allclose(pose, here, atol=1e-3)
+    ]
+    return same or stamps
