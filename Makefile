@@ -22,7 +22,7 @@ lint: setup ## Check format, style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
-lock: ## Choose the newest packages that pyproject.toml allows and lock them
+lock: ## Choose the newest packages that setup.cfg allows and lock them
 	@tools/lock.sh
 
 clean: ## Remove what was made here, the set-up too

@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say, chiefly the files that ROS looks for below share/."""
+"""What setup.cfg cannot say, chiefly the files that ROS looks for below share/."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -19,14 +19,11 @@ def shared_files() -> dict[str, list[str]]:
 
 
 setup(
-    # These two are here because colcon stumbles over python_requires in pyproject.toml, and setuptools
-    # before and after 77 want the licence there in different forms.
-    python_requires=">=3.11",
-    license="Apache-2.0",
+    python_requires=">=3.11",  # colcon stumbles over it in setup.cfg
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/surfpose_ros"]),
         (SHARE, ["package.xml"]),
         (f"{SHARE}/hook", ["resource/path.dsv"]),
         *shared_files().items(),
-    ]
+    ],
 )

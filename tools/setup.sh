@@ -22,7 +22,7 @@ if [[ -n ${ROS_DISTRO:-} ]] && "$python" -c 'import rclpy' 2>/dev/null; then
     ros=$ROS_DISTRO
 fi
 wanted=$({ "$python" -c 'import sys; print(sys.version, sys.base_prefix)'; echo "$ros $PWD"
-    cat requirements.lock pyproject.toml setup.py tools/setup.sh; } | sha256sum | cut -c1-16)
+    cat requirements.lock pyproject.toml setup.cfg setup.py tools/setup.sh; } | sha256sum | cut -c1-16)
 
 if [[ $(cat .venv/.setup 2>/dev/null) != "$wanted" ]]; then
     echo "surfpose setup: installing Python packages into .venv (ROS 2: $ros), a minute or two the first time" >&2
