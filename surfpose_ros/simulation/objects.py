@@ -4,7 +4,7 @@ An object's own frame is the canonical one: REP-103 axes, origin at the bounding
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -55,9 +55,10 @@ def make_object(category: str, seed: int) -> SimulatedObject:
 
 def load_object(path: Path, category: str, diagonal: float | None = None) -> SimulatedObject:
     """A mesh file as an object: z up, x front, recentred; scaled to `diagonal` metres if given."""
-    mesh = load_glb(path)
-    if diagonal is not None:
-        low, high = mesh.bounds
-        scale = np.diag([*[diagonal / np.linalg.norm(high - low)] * 3, 1.0])
-        mesh = mesh.transformed(scale)
-    return SimulatedObject(path.stem, category, mesh.centred())
+    item = SimulatedObject(path.stem, category, load_glb(path).centred())
+    return item if diagonal is None else resized(item, diagonal / float(np.linalg.norm(item.size)))
+
+
+def resized(item: SimulatedObject, factor: float) -> SimulatedObject:
+    """The same object, larger by a factor."""
+    return replace(item, mesh=item.mesh.transformed(np.diag([factor, factor, factor, 1.0])))
