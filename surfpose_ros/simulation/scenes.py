@@ -176,7 +176,7 @@ def _clutter(
 
 
 def _thing(rng: np.random.Generator, category: str, size: float) -> TexturedMesh:
-    """A box, ball or pot, or an object of another category, about `size` in diagonal, turned about z."""
+    """A box, ball or pot, or an object of another category, of diagonal `size`, turned about z."""
     picture = random_pattern(rng, 256)
     gloss = rng.uniform(0, 0.5)
     shape = size / np.sqrt(3) * rng.uniform(0.4, 1.5, 3)
@@ -193,9 +193,10 @@ def _thing(rng: np.random.Generator, category: str, size: float) -> TexturedMesh
         thing = revolved(profile, picture, 48, gloss)
     else:
         thing = CATEGORIES[others[rng.integers(len(others))]](rng)
-    angle = rng.uniform(0, 2 * np.pi)
-    c, s = np.cos(angle), np.sin(angle)
-    turn = np.eye(4)
+    low, high = thing.bounds
+    angle, scale = rng.uniform(0, 2 * np.pi), size / np.linalg.norm(high - low)
+    c, s = scale * np.cos(angle), scale * np.sin(angle)
+    turn = np.diag([scale, scale, scale, 1.0])
     turn[:2, :2] = [[c, -s], [s, c]]
     return thing.transformed(turn)
 

@@ -113,6 +113,7 @@ def load_glb(path: Path) -> TexturedMesh:
         ]
     except Exception as error:  # trimesh raises whatever its parsers trip over
         raise SurfposeError(f"{path}: not a readable mesh ({error})") from error
+    parts = [part for part in parts if len(part.corners)]
     if not parts:
         raise SurfposeError(f"{path}: has no triangles")
     return join_meshes(parts)
@@ -129,7 +130,26 @@ def _part(mesh: trimesh.Trimesh) -> TexturedMesh:
         picture = _picture(visual.material)
         if visual.uv is not None:
             uv = np.asarray(visual.uv, np.float32)[mesh.faces]
+            shown = ~_invisible(visual.material, uv)
+            corners, uv = corners[shown], uv[shown]
     return TexturedMesh(corners, _corner_normals(corners), uv, np.zeros(len(corners), np.int64), (picture,))
+
+
+def _invisible(material: Any, uv: np.ndarray) -> np.ndarray:
+    """Faces ``(F,)`` bool whose picture is fully transparent: carriers of decals and faked shadows."""
+    picture = getattr(material, "baseColorTexture", None)
+    if (
+        picture is None
+        or picture.mode != "RGBA"
+        or getattr(material, "alphaMode", None) in (None, "OPAQUE")
+    ):
+        return np.zeros(len(uv), bool)
+    alpha = np.asarray(picture)[..., 3]
+    inner = np.array([[4, 1, 1], [1, 4, 1], [1, 1, 4], [2, 2, 2], [3, 3, 0], [0, 3, 3], [3, 0, 3]]) / 6
+    u, v = np.moveaxis(np.einsum("sc,fcx->fsx", inner, uv) % 1, -1, 0)
+    height, width = alpha.shape
+    found = alpha[((1 - v) * (height - 1)).astype(int), (u * (width - 1)).astype(int)]
+    return np.asarray(found.max(axis=1) < 0.1 * 255)
 
 
 def _face_colours(colours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -159,6 +179,8 @@ def _corner_normals(corners: np.ndarray) -> np.ndarray:
     """Unit normals ``(F, 3, 3)``: the area-weighted mean of the faces at the corner's point that meet
     this face at less than `SHARP_EDGE`."""
     count = len(corners)
+    if not count:
+        return corners
     area_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]).astype(np.float64)
     unit = area_normals / np.maximum(np.linalg.norm(area_normals, axis=1, keepdims=True), 1e-30)
     scale = max(float(np.ptp(corners)), 1e-12)

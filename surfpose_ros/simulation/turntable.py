@@ -38,7 +38,7 @@ class TurntableSettings:
     width: int = 640
     height: int = 480
     field_of_view: float = float(np.deg2rad(45))
-    fill: float = 0.55
+    fill: float = 0.65
     elevations: tuple[float, ...] = tuple(float(x) for x in np.deg2rad([12, 35, 60]))
     noise: float = 2.0
     light_variation: float = 1.0
