@@ -1,0 +1,123 @@
+"""A recording under way: a queue, and a thread that empties it onto the disk."""
+
+import queue
+import shutil
+import threading
+import time
+from pathlib import Path
+
+from surfpose_ros.errors import SurfposeError
+from surfpose_ros.messages.diagnostics import Level, Status
+from surfpose_ros.nodes.raw_topics import RawMessage
+from surfpose_ros.video.capture import CaptureInfo
+from surfpose_ros.video.recorder import CaptureRecorder
+
+FLUSH_S = 0.5
+
+
+class Recording:
+    """Takes messages without ever waiting; what the disk is too slow for is counted as lost.
+
+    Attributes:
+        folder: of the capture.
+        lost: messages that found the queue full.
+        failed: why writing ended early, "" if it did not.
+    """
+
+    def __init__(self, folder: Path, info: CaptureInfo, buffer_bytes: int, min_free_gib: float) -> None:
+        """Open the capture.
+
+        Raises:
+            SurfposeError: the folder exists, cannot be made, or its disk is nearly full.
+        """
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(folder.parent).free / 2**30
+        if free < min_free_gib:
+            raise SurfposeError(
+                f"{folder.parent}: only {free:.1f} GiB are free and min_free_gib is {min_free_gib:g}; "
+                "make space or record elsewhere (output_dir)"
+            )
+        self.folder = folder
+        self.lost = 0
+        self.failed = ""
+        self._recorder = CaptureRecorder(folder, info)
+        self._limit = buffer_bytes
+        self._taken = 0  # bytes; written by the caller's thread only, and
+        self._written = 0  # by the writing thread only
+        self._counts: dict[str, int] = {}
+        self._queue: queue.SimpleQueue[RawMessage | None] = queue.SimpleQueue()
+        self._began = time.monotonic()
+        self._thread = threading.Thread(target=self._write_all, name="recording", daemon=True)
+        self._thread.start()
+
+    def put(self, message: RawMessage) -> None:
+        """Take in one message."""
+        if self.failed or self._taken - self._written > self._limit:
+            self.lost += 1
+            return
+        self._taken += len(message.data)
+        self._counts[message.topic] = self._counts.get(message.topic, 0) + 1
+        self._queue.put(message)
+
+    def stop(self) -> str:
+        """Write what waits, finish the bag, and say how it went."""
+        self._queue.put(None)
+        self._thread.join()
+        count = self._recorder.close()
+        trouble = f"; {self.lost} LOST" if self.lost else ""
+        trouble += f"; {self.failed}" if self.failed else ""
+        return f"{self.folder}: {count} messages, {self._recorder.size / 2**20:.0f} MiB{trouble}"
+
+    def discard(self) -> None:
+        """Stop and delete."""
+        self._queue.put(None)
+        self._thread.join()
+        self._recorder.discard()
+
+    def status(self) -> Status:
+        """For /diagnostics."""
+        values = {
+            "capture": str(self.folder),
+            "seconds": time.monotonic() - self._began,
+            "MiB": self._recorder.size / 2**20,
+            "MiB waiting for the disk": (self._taken - self._written) / 2**20,
+            "messages lost": self.lost,
+            **self._counts,
+        }
+        if self.failed:
+            return Status("recording", Level.ERROR, self.failed, values)
+        if self.lost:
+            message = (
+                "the disk is too slow: messages are lost; record compressed images or to a faster disk"
+            )
+            return Status("recording", Level.ERROR, message, values)
+        return Status("recording", Level.OK, f"recording {self.folder.name}", values)
+
+    def _write_all(self) -> None:
+        flushed = time.monotonic()
+        try:
+            while True:
+                try:
+                    message = self._queue.get(timeout=FLUSH_S)
+                except queue.Empty:
+                    message = False
+                if message is None:
+                    return
+                if message:
+                    self._recorder.write(message.topic, message.type_name, message.data, message.stamp)
+                    self._written += len(message.data)
+                if time.monotonic() - flushed > FLUSH_S:
+                    self._recorder.flush()
+                    flushed = time.monotonic()
+        except SurfposeError as error:
+            self.failed = str(error)
+
+
+def free_folder(output: Path, category: str, name: str) -> Path:
+    """The folder of a capture of that name, or of the category's next number."""
+    if name:
+        return output / name
+    number = 1
+    while (output / f"{category}_{number:02d}").exists():
+        number += 1
+    return output / f"{category}_{number:02d}"
