@@ -65,7 +65,7 @@ def decode_image(message: Image | CompressedImage) -> np.ndarray:
         )
     dtype, channels, code = _ENCODINGS[message.encoding]
     pixels = _pixels(message, dtype, channels)
-    bridge = _cv_bridge()
+    bridge = sound_cv_bridge()
     if bridge is not None and message.encoding not in ("8UC1", "8UC3", "8UC4"):
         return np.ascontiguousarray(bridge.imgmsg_to_cv2(message, "rgb8"))
     rgb = pixels.copy() if code is None else cv2.cvtColor(pixels, code)
@@ -174,7 +174,7 @@ def _imdecode(data: np.ndarray, flags: int, format_name: str) -> np.ndarray:
 
 
 @cache
-def _cv_bridge() -> Any:
+def sound_cv_bridge() -> Any:
     """A CvBridge that passed a check of its pixels, or None.
 
     PyPI's cv-bridge breaks with NumPy 2 and spoils 16-bit images in silence; a robot's own does not.
