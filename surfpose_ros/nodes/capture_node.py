@@ -10,7 +10,6 @@ from pathlib import Path
 import cv2
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
-from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
@@ -80,7 +79,7 @@ class CaptureNode(Node):
         self._ended = threading.Event()
         self._new_guide()
         names = [*ROLES, *self.parameters["extra_topics"]]
-        self._topics = RawTopics(self, names, self._on_message)
+        self._topics = RawTopics(self, names, self._on_message, depth=100)
         for name, handler in (("start", self._start), ("stop", self._stop), ("discard", self._discard)):
             self.create_service(Trigger, f"~/{name}", partial(_answer, handler))
         self.create_timer(1.0, self._watch)
@@ -201,7 +200,7 @@ class CaptureNode(Node):
                 self._reporter.report(Status("guidance", Level.ERROR, str(error)))
 
     def _guide_once(self, message: RawMessage) -> None:
-        content = deserialize_message(message.data, message.kind)
+        content = message.content()
         image = decode_image(content)
         stamp = content.header.stamp
         with self._lock:

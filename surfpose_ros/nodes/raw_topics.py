@@ -1,19 +1,39 @@
-"""Subscribes to topics as they appear, whatever their type and QoS, and hands on serialised messages."""
+"""Subscriptions that fit whatever publishes: its type, reliability and durability; serialised messages out.
+
+A best-effort publisher and a reliable subscriber would never meet, and best effort loses large images
+that a reliable publisher would send again. So each topic begins best effort, and follows its publishers.
+"""
 
 import importlib
+import struct
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
 
-from surfpose_ros.video.recorder import can_record
+from surfpose_ros.errors import SurfposeError
 
-DEPTH = 100  # messages that wait while the node is busy
 LATCHED_KEPT = 50
 FRESH_S = 2.0
+
+# Types that a role may have, the usual one first.
+IMAGES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "image": IMAGES,
+    "depth": IMAGES,
+    "background": IMAGES,
+    "mask": IMAGES,
+    "camera_info": ("sensor_msgs/msg/CameraInfo",),
+    "joint_states": ("sensor_msgs/msg/JointState",),
+    "detections_2d": ("vision_msgs/msg/Detection2DArray",),
+    "/tf": ("tf2_msgs/msg/TFMessage",),
+    "/tf_static": ("tf2_msgs/msg/TFMessage",),
+}
 
 
 @dataclass(frozen=True)
@@ -24,48 +44,90 @@ class RawMessage:
         role: the name that was asked for.
         topic: the resolved name.
         type_name: such as ``sensor_msgs/msg/Image``.
-        kind: its class.
         data: CDR bytes.
-        stamp: when it came, nanoseconds of the node's clock.
+        arrived: nanoseconds of the node's clock.
     """
 
     role: str
     topic: str
     type_name: str
-    kind: type
     data: bytes
-    stamp: int
+    arrived: int
+
+    @property
+    def stamp(self) -> int:
+        """Of the header, nanoseconds, for types that begin with one; 0 if the message is cut short."""
+        if len(self.data) < 12:
+            return 0
+        order = "<" if self.data[1] & 1 else ">"
+        sec, nanosec = struct.unpack_from(f"{order}iI", self.data, 4)
+        return sec * 10**9 + nanosec
+
+    def content(self) -> Any:
+        """The message itself.
+
+        Raises:
+            SurfposeError: the bytes are no message of that type.
+        """
+        try:
+            return deserialize_message(self.data, message_class(self.type_name))
+        except Exception as error:  # rclpy raises whatever the type support trips over
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise SurfposeError(f"{self.topic}: not a valid {self.type_name} ({reason})") from error
+
+
+@dataclass(frozen=True)
+class _Offer:
+    """What the publishers of a topic agree on."""
+
+    type_name: str
+    reliable: bool = False
+    latched: bool = False
 
 
 @dataclass
 class _Topic:
     role: str
     name: str
+    offer: _Offer | None = None
     subscription: Subscription | None = None
-    type_name: str = ""
+    published: bool = False
     problem: str = ""
-    latched: bool = False
     kept: deque = field(default_factory=lambda: deque(maxlen=LATCHED_KEPT))
     arrivals: deque = field(default_factory=lambda: deque(maxlen=60))
 
 
 class RawTopics:
-    """The topics of a list of names; call `discover` now and then for those that had no publisher."""
+    """The topics of some roles; calls `receive` with each message. Call `discover` every second."""
 
-    def __init__(self, node: Node, names: Sequence[str], receive: Callable[[RawMessage], None]) -> None:
+    def __init__(
+        self, node: Node, roles: Sequence[str], receive: Callable[[RawMessage], None], depth: int
+    ) -> None:
+        """Subscribe; `depth` messages of a topic wait while the node is busy."""
         self._node = node
         self._receive = receive
-        self._topics = {name: _Topic(name, node.resolve_topic_name(name)) for name in names}
+        self._depth = depth
+        self._topics = {role: _Topic(role, node.resolve_topic_name(role)) for role in roles}
         self.discover()
 
     def discover(self) -> None:
-        """Subscribe to topics that have a publisher by now."""
+        """Follow the publishers that there are now."""
         for topic in self._topics.values():
-            if topic.subscription is None:
-                self._subscribe(topic)
+            publishers = self._node.get_publishers_info_by_topic(topic.name)
+            topic.published = bool(publishers)
+            offer = self._offer(topic, publishers)
+            if offer is not None and offer != topic.offer:
+                self._subscribe(topic, offer)
+
+    def destroy(self) -> None:
+        """Take the subscriptions away."""
+        for topic in self._topics.values():
+            if topic.subscription:
+                self._node.destroy_subscription(topic.subscription)
+        self._topics.clear()
 
     def names(self) -> dict[str, str]:
-        """Resolved name of each role that has come at least once."""
+        """Resolved name of each role of which something has come."""
         return {role: topic.name for role, topic in self._topics.items() if topic.arrivals}
 
     def latched(self) -> list[RawMessage]:
@@ -78,55 +140,71 @@ class RawTopics:
             topic = self._topics[role]
             if topic.problem:
                 return topic.problem
-            if topic.subscription is None:
+            age = (self._now() - topic.arrivals[-1]) / 1e9 if topic.arrivals else None
+            if age is not None and age <= FRESH_S:
+                continue
+            if not topic.published:
                 return f"nobody publishes {topic.name}; start the camera, or remap {role}:=<its topic>"
-            if not topic.arrivals:
-                return f"{topic.name} has a publisher but nothing has come; check its QoS and the camera"
-            age = (self._now() - topic.arrivals[-1]) / 1e9
-            if age > FRESH_S:
-                return f"nothing has come on {topic.name} for {age:.0f} s; check the camera"
+            if age is None:
+                return f"{topic.name} has a publisher but nothing has come; is the camera running?"
+            return f"nothing has come on {topic.name} for {age:.0f} s; is the camera running?"
         return ""
 
     def rates(self) -> dict[str, str]:
         """Messages a second of each topic that has come."""
         return {topic.name: _rate(topic.arrivals) for topic in self._topics.values() if topic.arrivals}
 
-    def _subscribe(self, topic: _Topic) -> None:
-        publishers = self._node.get_publishers_info_by_topic(topic.name)
+    def _offer(self, topic: _Topic, publishers: list) -> _Offer | None:
+        allowed = KINDS.get(topic.role, ())
         if not publishers:
-            return
+            usual = allowed[0] if allowed else ""
+            return topic.offer or (_Offer(usual) if usual and message_class(usual) else None)
         type_name = publishers[0].topic_type
-        kind = _message_class(type_name)
-        topic.type_name = type_name
-        if kind is None or not can_record(type_name):
-            topic.problem = f"{topic.name} is of type {type_name}, which is not installed or not known here"
-            return
-        topic.problem = ""
         profiles = [publisher.qos_profile for publisher in publishers]
-        reliable = all(profile.reliability == ReliabilityPolicy.RELIABLE for profile in profiles)
-        topic.latched = all(profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for profile in profiles)
+        topic.problem = ""
+        if allowed and type_name not in allowed:
+            topic.problem = f"{topic.name} is of type {type_name} and should be {' or '.join(allowed)}"
+        elif message_class(type_name) is None:
+            package = type_name.split("/")[0].replace("_", "-")
+            topic.problem = (
+                f"{topic.name} is of type {type_name}, which is not installed here: "
+                f"apt install ros-$ROS_DISTRO-{package}"
+            )
+        if topic.problem:
+            return None
+        return _Offer(
+            type_name,
+            all(profile.reliability == ReliabilityPolicy.RELIABLE for profile in profiles),
+            all(profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for profile in profiles),
+        )
+
+    def _subscribe(self, topic: _Topic, offer: _Offer) -> None:
+        if topic.subscription:
+            self._node.destroy_subscription(topic.subscription)
+        topic.offer = offer
         qos = QoSProfile(
             history=HistoryPolicy.KEEP_LAST,
-            depth=DEPTH,
-            reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
-            durability=(DurabilityPolicy.TRANSIENT_LOCAL if topic.latched else DurabilityPolicy.VOLATILE),
+            depth=max(self._depth, LATCHED_KEPT) if offer.latched else self._depth,
+            reliability=ReliabilityPolicy.RELIABLE if offer.reliable else ReliabilityPolicy.BEST_EFFORT,
+            durability=DurabilityPolicy.TRANSIENT_LOCAL if offer.latched else DurabilityPolicy.VOLATILE,
         )
 
         def receive(data: bytes) -> None:
-            stamp = self._now()
-            message = RawMessage(topic.role, topic.name, type_name, kind, data, stamp)
-            topic.arrivals.append(stamp)
-            if topic.latched:
+            now = self._now()
+            message = RawMessage(topic.role, topic.name, offer.type_name, data, now)
+            topic.arrivals.append(now)
+            if offer.latched:
                 topic.kept.append(message)
             self._receive(message)
 
+        kind = message_class(offer.type_name)
         topic.subscription = self._node.create_subscription(kind, topic.name, receive, qos, raw=True)
 
     def _now(self) -> int:
         return self._node.get_clock().now().nanoseconds
 
 
-def _message_class(type_name: str) -> type | None:
+def message_class(type_name: str) -> type | None:
     """The class of a name such as ``sensor_msgs/msg/Image``; None where its package is missing."""
     package, folder, name = type_name.split("/")
     try:

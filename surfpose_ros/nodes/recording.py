@@ -104,7 +104,7 @@ class Recording:
                 if message is None:
                     return
                 if message:
-                    self._recorder.write(message.topic, message.type_name, message.data, message.stamp)
+                    self._recorder.write(message.topic, message.type_name, message.data, message.arrived)
                     self._written += len(message.data)
                 if time.monotonic() - flushed > FLUSH_S:
                     self._recorder.flush()

@@ -2,7 +2,6 @@
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from rclpy.serialization import deserialize_message
 
 from surfpose_ros.nodes.raw_topics import RawMessage
 from surfpose_ros.video.guidance import view_direction
@@ -21,7 +20,7 @@ class Viewpoint:
 
     def add(self, message: RawMessage) -> None:
         """Take in a message of joint_states, /tf or /tf_static."""
-        content = deserialize_message(message.data, message.kind)
+        content = message.content()
         if message.role == "joint_states":
             self._joint.add(content, _nanoseconds(content.header.stamp))
             return
