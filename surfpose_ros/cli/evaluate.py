@@ -1,12 +1,18 @@
 """`surfpose evaluate`: an alignment or a model against labels that neither of them has seen."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from surfpose_ros.cli.console import err, out, progress_bars
-from surfpose_ros.evaluation.benchmark import BenchmarkResult, as_json, write_result
+from surfpose_ros.evaluation.benchmark import (
+    BenchmarkResult,
+    as_json,
+    write_picture,
+    write_result,
+    write_text,
+)
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -56,6 +62,70 @@ def evaluate_alignment(
     figures = alignment_figures(scores) | {"symmetry": turns.as_dict()}
     result = BenchmarkResult("evaluate alignment", figures, alignment_tables(scores))
     _publish(result, json_file, csv_file, latex_file, html_file)
+
+
+@app.command("pose")
+def evaluate_pose(
+    model: Annotated[Path, typer.Option(help="Folder of the category model.")],
+    labels: Labels,
+    root: Root,
+    axes_labels: Annotated[
+        Path | None,
+        typer.Option(help="Labels CSV of the training videos; it links the model's axes to the labels'."),
+    ] = None,
+    axes_captures: Annotated[
+        Path | None, typer.Option(help="The captures that the model was trained on.")
+    ] = None,
+    axes_root: Annotated[
+        Path | None, typer.Option(help="As --root, for --axes-labels; the same if left out.")
+    ] = None,
+    symmetry: Annotated[
+        str,
+        typer.Option(help="Turns that change nothing, in the labels' frame; 'model' takes the model's."),
+    ] = "model",
+    boxes: Annotated[
+        Literal["auto", "labels", "image", "search"],
+        typer.Option(help="Boxes given to the model: the labels', the whole image, or none (it searches)."),
+    ] = "auto",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only so many images, spread over all.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
+    json_file: JsonFile = None,
+    csv_file: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="One row an image, as CSV.")
+    ] = None,
+    latex_file: LatexFile = None,
+    html_file: HtmlFile = None,
+    gallery: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="The worst answers, drawn beside the truth.")
+    ] = None,
+) -> None:
+    """Rotation errors of a model on labelled images: Acc30, Acc15, Acc10, median, flips, and more."""
+    from surfpose_ros.evaluation.model_evaluation import PoseEvaluation, evaluate_model
+
+    with progress_bars(quiet=json_file == Path("-")) as progress:
+        request = PoseEvaluation(
+            model=model,
+            labels=labels,
+            root=root,
+            axes_labels=axes_labels,
+            axes_captures=axes_captures,
+            axes_root=axes_root or root,
+            symmetry=symmetry,
+            boxes=boxes,
+            limit=limit,
+            device=device,
+        )
+        report = evaluate_model(request, progress)
+    _publish(report.result(), json_file, None, latex_file, None)
+    if csv_file:
+        write_text(csv_file, report.csv())
+    if html_file:
+        report.page().write(html_file)
+    if gallery:
+        write_picture(gallery, report.worst_picture())
+    for path in (csv_file, html_file, gallery):
+        if path:
+            err.print(f"wrote {path}")
 
 
 def _publish(

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from surfpose_ros import __version__
+from surfpose_ros.errors import SurfposeError
 from surfpose_ros.evaluation.report import Report
 from surfpose_ros.evaluation.tables import Table
 from surfpose_ros.files import atomic_file, write_json
@@ -67,9 +69,9 @@ def write_result(
     if json_path:
         write_json(json_path, result.content(where))
     if csv_path:
-        _write_text(csv_path, "\n".join(table.csv() for table in result.tables))
+        write_text(csv_path, "\n".join(table.csv() for table in result.tables))
     if latex_path:
-        _write_text(latex_path, "\n".join(f"% {t.title}\n{t.latex()}" for t in result.tables))
+        write_text(latex_path, "\n".join(f"% {t.title}\n{t.latex()}" for t in result.tables))
     if html_path:
         report = Report(result.name, subtitle=", ".join(f"{k} {v}" for k, v in where.items()))
         for table in result.tables:
@@ -84,9 +86,18 @@ def as_json(result: BenchmarkResult) -> str:
     return json.dumps(result.content(machine()), indent=2, allow_nan=False)
 
 
-def _write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
     with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_picture(path: Path, image: np.ndarray) -> None:
+    """Write an ``(H, W, 3)`` uint8 RGB picture as the path's suffix says, whole or not at all."""
+    if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise SurfposeError(f"{path}: pictures are written as .png or .jpg")
+    with atomic_file(path) as temporary:
+        cv2.imwrite(str(temporary), np.ascontiguousarray(image[..., ::-1]))
 
 
 def _processor() -> str:

@@ -1,0 +1,153 @@
+"""`surfpose evaluate pose`: one model against one labels CSV, from reading the files to the report."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from surfpose_ros.category.model import CategoryModel, load_category_model
+from surfpose_ros.errors import SurfposeError
+from surfpose_ros.evaluation.benchmark import BenchmarkResult, machine
+from surfpose_ros.evaluation.gallery import by_error, contact_sheet, tile, tiles
+from surfpose_ros.evaluation.label_frames import fit_canonical_from_label, read_video_labels
+from surfpose_ros.evaluation.pose import (
+    BoxSource,
+    LabelFrame,
+    Outcome,
+    box_source,
+    evaluate_poses,
+)
+from surfpose_ros.evaluation.pose_tables import outcomes_csv, pose_figures, pose_tables
+from surfpose_ros.evaluation.report import Report
+from surfpose_ros.evaluation.samples import PoseSample, samples_from_labels, spread
+from surfpose_ros.geometry.symmetry import parse_symmetry
+from surfpose_ros.pose.estimator import PoseEstimator
+from surfpose_ros.progress import Progress, silent
+from surfpose_ros.video.labels import read_labels
+
+GALLERY = 24
+
+
+@dataclass(frozen=True)
+class PoseEvaluation:
+    """What is asked for; see the options of `surfpose evaluate pose`."""
+
+    model: Path
+    labels: Path
+    root: Path
+    axes_labels: Path | None = None
+    axes_captures: Path | None = None
+    axes_root: Path | None = None
+    symmetry: str = "model"
+    boxes: BoxSource = "auto"
+    limit: int | None = None
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class PoseReport:
+    """The outcomes, and how they are shown."""
+
+    model: CategoryModel
+    outcomes: list[Outcome]
+    conditions: list[str]
+
+    def result(self) -> BenchmarkResult:
+        """Figures and tables."""
+        figures = {
+            "category": self.model.name,
+            "conditions": self.conditions,
+            **pose_figures(self.outcomes),
+        }
+        note = "; ".join(self.conditions)
+        return BenchmarkResult("evaluate pose", figures, pose_tables(self.outcomes, note))
+
+    def csv(self) -> str:
+        """One row an image."""
+        return outcomes_csv(self.outcomes)
+
+    def worst_picture(self) -> np.ndarray:
+        """A sheet of the worst answers beside the truth."""
+        templates = {self.model.name: self.model.template.mesh}
+        worst = by_error(self.outcomes, GALLERY, worst=True)
+        return contact_sheet([tile(outcome, templates) for outcome in worst])
+
+    def page(self) -> Report:
+        """Everything on one page."""
+        templates = {self.model.name: self.model.template.mesh}
+        where = ", ".join(f"{key} {value}" for key, value in machine().items())
+        page = Report(f"Poses of {self.model.name}", where)
+        for condition in self.conditions:
+            page.add_text(condition)
+        for table in self.result().tables:
+            page.add_table(table)
+        errors = np.nan_to_num([outcome.error_deg for outcome in self.outcomes], nan=180.0)
+        page.add_histogram(
+            {"rotation error": errors}, "Rotation errors; none found counts as 180", "degrees"
+        )
+        for title, worst in (("Best", False), ("Worst", True)):
+            chosen = by_error(self.outcomes, GALLERY, worst)
+            page.add_gallery(tiles(chosen, templates), f"{title} answers, estimate beside truth")
+        return page.add_meshes(templates, "The template")
+
+
+def evaluate_model(request: PoseEvaluation, progress: Progress = silent) -> PoseReport:
+    """Load, estimate, compare.
+
+    Raises:
+        SurfposeError: anything that cannot be read or does not fit together.
+    """
+    model = load_category_model(request.model, request.device)
+    samples = samples_from_labels(read_labels(request.labels, request.root))
+    samples = spread(_of_category(samples, model.name, request.labels), request.limit)
+    frame, said = label_frame(model, request, progress)
+    source = box_source(samples) if request.boxes == "auto" else request.boxes
+    estimator = PoseEstimator([model])
+    outcomes = evaluate_poses(estimator, samples, frame, source, progress)
+    return PoseReport(model, outcomes, [*said, _SOURCES[source]])
+
+
+def label_frame(
+    model: CategoryModel, request: PoseEvaluation, progress: Progress = silent
+) -> tuple[LabelFrame, list[str]]:
+    """The labels' frame in the model's, and in words where it comes from.
+
+    Raises:
+        SurfposeError: only one of the two things that tell it, or labels that do not name its videos.
+    """
+    rotation, said = np.eye(3), "the labels' axes are taken to be the model's own"
+    if (request.axes_labels is None) != (request.axes_captures is None):
+        raise SurfposeError(
+            "--axes-labels and --axes-captures belong together: labels of the training videos"
+        )
+    if request.axes_labels and request.axes_captures:
+        rows = read_labels(request.axes_labels, request.axes_root or request.root)
+        videos = read_video_labels(request.axes_captures, rows, progress)
+        trained = {name: np.array(pose) for name, pose in model.info.captures.items()}
+        rotation, off = fit_canonical_from_label(trained, videos)
+        said = (
+            f"the labels' axes are linked to the model's by {len(off)} training videos "
+            f"(median {np.median(off):.1f} deg off, worst {off.max():.0f})"
+        )
+    if request.symmetry == "model":
+        symmetry = model.symmetry.turned(torch.from_numpy(rotation.T))
+    else:
+        symmetry = parse_symmetry(request.symmetry)
+    frame = LabelFrame(rotation=rotation, symmetry=symmetry)
+    return frame, [said] + ([f"symmetry: {symmetry}"] if symmetry else [])
+
+
+_SOURCES = {
+    "labels": "boxes are given by the labels",
+    "image": "the whole image is given as the box",
+    "search": "no boxes are given: the model finds the object itself",
+}
+
+
+def _of_category(samples: list[PoseSample], category: str, labels: Path) -> list[PoseSample]:
+    kept = [sample for sample in samples if sample.category in ("", category)]
+    if not kept:
+        known = sorted({sample.category for sample in samples})
+        raise SurfposeError(f"{labels}: no image of {category!r}; it has {', '.join(known)}")
+    return kept

@@ -1,0 +1,108 @@
+"""One labelled image of a test set, whatever data set it comes from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from surfpose_ros.errors import SurfposeError
+from surfpose_ros.evaluation.metrics import Array
+from surfpose_ros.geometry.cameras import Camera
+from surfpose_ros.video.labels import LabelRow
+from surfpose_ros.video.pictures import decode_picture
+
+
+@dataclass(frozen=True)
+class PoseSample:
+    """One object in one image, and what is known of it.
+
+    Attributes:
+        name: unique in the test set.
+        path: of the image file.
+        rotation: camera_from_object, ``(3, 3)``; object frame x front, y left, z up, camera OpenCV's.
+        category: "" if there is only one.
+        translation: of the object's origin in the camera frame, metres, ``(3,)``.
+        matrix: intrinsics, ``(3, 3)``, pixels.
+        box: x, y, width, height in pixels.
+        size: of the object along its axes, metres, ``(3,)``.
+        group: the object that is seen, for confidence intervals; images of one object err together.
+        occlusion: how much is hidden, in the words of the data set; "" if it does not say.
+    """
+
+    name: str
+    path: Path
+    rotation: Array
+    category: str = ""
+    translation: Array | None = None
+    matrix: Array | None = None
+    box: tuple[float, float, float, float] | None = None
+    size: Array | None = None
+    group: str = ""
+    occlusion: str = ""
+
+    @property
+    def azimuth_deg(self) -> float:
+        """Where the camera stands about the object: 0 in front of it, 90 at its left, up to 360."""
+        return float(np.rad2deg(np.arctan2(-self.rotation[2, 1], -self.rotation[2, 0])) % 360)
+
+    @property
+    def camera_from_object(self) -> Array | None:
+        """The whole pose, ``(4, 4)``; None without a translation."""
+        if self.translation is None:
+            return None
+        pose = np.eye(4)
+        pose[:3, :3], pose[:3, 3] = self.rotation, self.translation
+        return pose
+
+    def read(self) -> tuple[np.ndarray, Camera | None]:
+        """The image, ``(H, W, 3)`` uint8 RGB, and its camera if the intrinsics are known.
+
+        Raises:
+            SurfposeError: the file is missing or no picture.
+        """
+        image = read_picture(self.path)
+        if self.matrix is None:
+            return image, None
+        return image, Camera(self.matrix, image.shape[1], image.shape[0])
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """An image file as ``(H, W, 3)`` uint8 RGB.
+
+    Raises:
+        SurfposeError: missing, or no picture.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SurfposeError(f"{path}: cannot be read ({error.strerror})") from error
+    return decode_picture(data, str(path))
+
+
+def samples_from_labels(rows: Sequence[LabelRow]) -> list[PoseSample]:
+    """The rows of a labels CSV; images without a video are objects of their own."""
+    return [
+        PoseSample(
+            name=row.image,
+            path=row.path,
+            rotation=row.rotation,
+            category=row.category,
+            translation=row.translation,
+            matrix=None if row.intrinsics is None else _matrix(*row.intrinsics),
+            box=None if row.box is None else (row.box[0], row.box[1], row.box[2], row.box[3]),
+            group=row.video or row.image,
+        )
+        for row in rows
+    ]
+
+
+def spread(samples: Sequence[PoseSample], limit: int | None) -> list[PoseSample]:
+    """At most `limit` samples, evenly spread over all; all without a limit."""
+    if limit is None or limit >= len(samples):
+        return list(samples)
+    return [samples[i] for i in np.linspace(0, len(samples) - 1, limit).round().astype(int)]
+
+
+def _matrix(fx: float, fy: float, cx: float, cy: float) -> Array:
+    return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]])
