@@ -1,0 +1,84 @@
+"""What training minimises: each cell must name the template vertex it shows, and the image its view.
+
+The vertex loss is the paper's contrastive cross-entropy (section 3.3) over all vertices and clutter, with
+targets spread over the vertices near the right one.
+"""
+
+import torch
+from torch import Tensor
+
+CLUTTER = -1  # label of a cell that shows no part of the object
+IGNORED = -2  # label of a cell that teaches nothing (object, but not known which part)
+
+
+def neighbour_targets(vertices: Tensor, sigma: float, symmetries: Tensor | None = None) -> Tensor:
+    """Soft target of each vertex: a Gaussian over the vertices near it, ``(V, V)``, rows sum to one.
+
+    Args:
+        vertices: template, ``(V, 3)``, canonical frame.
+        sigma: in canonical units (mean diagonals).
+        symmetries: rotations ``(S, 3, 3)`` that leave the category unchanged, identity included; the
+            images of a vertex under them share its target, so they are not pushed apart.
+    """
+    images = vertices[None] if symmetries is None else vertices @ symmetries.transpose(-1, -2)
+    distance = torch.cdist(images, vertices[None].expand_as(images))  # (S, V, V)
+    weight = torch.exp(-0.5 * (distance / sigma) ** 2).sum(dim=0) + 1e-9
+    return weight / weight.sum(dim=-1, keepdim=True)
+
+
+def vertex_loss(
+    features: Tensor,
+    labels: Tensor,
+    vertex_features: Tensor,
+    clutter_features: Tensor,
+    targets: Tensor,
+    temperature: float,
+    clutter_weight: float,
+) -> Tensor:
+    """Cross-entropy of every cell against all vertices and clutter.
+
+    Args:
+        features: unit, ``(B, D, h, w)``.
+        labels: vertex index of each cell, `CLUTTER` or `IGNORED`, ``(B, h, w)`` int64.
+        vertex_features: unit, ``(V, D)``.
+        clutter_features: unit, ``(K, D)``; a cell's clutter logit is the log-sum-exp over them.
+        targets: of `neighbour_targets`, ``(V, V)``.
+        temperature: of the softmax.
+        clutter_weight: weight of the mean loss over clutter cells beside that over object cells.
+    """
+    cells = features.permute(0, 2, 3, 1).flatten(0, 2).float()
+    flat = labels.flatten()
+    logits = vertex_logits(cells, vertex_features, clutter_features, temperature)
+    log_probability = logits.log_softmax(dim=-1)
+    on_object, off_object = flat >= 0, flat == CLUTTER
+    vertex_term = -(targets[flat[on_object]] * log_probability[on_object, :-1]).sum(dim=-1)
+    clutter_term = -log_probability[off_object, -1]
+    return _mean(vertex_term) + clutter_weight * _mean(clutter_term)
+
+
+def vertex_logits(
+    cells: Tensor, vertex_features: Tensor, clutter_features: Tensor, temperature: float
+) -> Tensor:
+    """Logits ``(N, V + 1)`` of cells ``(N, D)``: every vertex, then clutter."""
+    vertex = cells @ vertex_features.T / temperature
+    clutter = (cells @ clutter_features.T / temperature).logsumexp(dim=-1, keepdim=True)
+    return torch.cat([vertex, clutter], dim=-1)
+
+
+def view_loss(logits: Tensor, views: Tensor, directions: Tensor, concentration: float = 30.0) -> Tensor:
+    """Cross-entropy against a von Mises-Fisher bump around the true direction.
+
+    Args:
+        logits: ``(B, N)``.
+        views: unit vectors from object to camera in the canonical frame, ``(B, 3)``; for symmetric
+            categories ``(B, S, 3)``, all equivalent.
+        directions: of the logits, ``(N, 3)``.
+        concentration: 30 is a bump of about 10 degrees.
+    """
+    cosine = (views.reshape(len(views), -1, 3) @ directions.T).amax(dim=1)
+    target = (concentration * cosine).softmax(dim=-1)
+    return -(target * logits.float().log_softmax(dim=-1)).sum(dim=-1).mean()
+
+
+def _mean(values: Tensor) -> Tensor:
+    return values.sum() / max(values.numel(), 1)

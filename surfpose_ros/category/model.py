@@ -1,0 +1,171 @@
+"""A category model: what training saves and the live node loads.
+
+A folder of three files: `model.safetensors` (head, adapted part of the backbone, vertex and clutter
+features), `template.ply`, and `category.yaml` (everything a person may want to read). The backbone's
+frozen part is not saved: the model names the backbone and refuses one whose weights differ.
+"""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from surfpose_ros.backbones.registry import backbone_checksum, load_backbone
+from surfpose_ros.category.network import CategoryNetwork
+from surfpose_ros.category.template import Template
+from surfpose_ros.errors import SurfposeError
+from surfpose_ros.files import atomic_folder, read_yaml, write_yaml
+from surfpose_ros.geometry.meshes import Mesh, load_ply, save_ply
+from surfpose_ros.geometry.symmetry import Symmetry, symmetry_from_dict
+
+FORMAT_VERSION = 1
+TEMPERATURE = 0.07  # of the vertex softmax, in training and in use (paper, section 4)
+
+
+@dataclass(frozen=True)
+class CategoryInfo:
+    """What `category.yaml` holds.
+
+    Attributes:
+        name: of the category.
+        backbone: its name, and
+        backbone_sha256: the checksum of the weights it had before training.
+        input_size: side of the network's square input in pixels.
+        size_m: mean and standard deviation of the objects' bounding-box diagonal in metres; None where
+            no training video was metric.
+        extent_log_std: see `Template`.
+        symmetry: rotations that leave the category unchanged.
+        axes: where "up" and "front" of the canonical frame come from.
+        captures: training videos and their ``canonical_from_video``, 4x4 row by row.
+        calibration: `offset` and `slope` from raw score to probability.
+        figures: accuracy as measured, with the command that did.
+    """
+
+    name: str
+    backbone: str
+    backbone_sha256: str
+    input_size: int
+    size_m: dict[str, float] | None
+    extent_log_std: list[float]
+    symmetry: Symmetry = field(default_factory=Symmetry)
+    axes: dict[str, str] = field(default_factory=dict)
+    captures: dict[str, list[list[float]]] = field(default_factory=dict)
+    calibration: dict[str, float] = field(default_factory=lambda: {"offset": 0.0, "slope": 1.0})
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CategoryModel:
+    """Template, network and learnt features of one category.
+
+    Attributes:
+        info: names, statistics and figures.
+        template: mean shape in the canonical frame.
+        network: images to features and view logits.
+        vertex_features: unit, ``(V, D)``.
+        clutter_features: unit, ``(K, D)``.
+    """
+
+    info: CategoryInfo
+    template: Template
+    network: CategoryNetwork
+    vertex_features: Tensor
+    clutter_features: Tensor
+
+    @property
+    def name(self) -> str:
+        """Of the category."""
+        return self.info.name
+
+    @property
+    def symmetry(self) -> Symmetry:
+        """Rotations that leave the category unchanged."""
+        return self.info.symmetry
+
+    @property
+    def size_m(self) -> float | None:
+        """Mean bounding-box diagonal in metres, if known."""
+        return self.info.size_m["mean"] if self.info.size_m else None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network runs."""
+        return self.vertex_features.device
+
+
+def save_category_model(model: CategoryModel, folder: Path) -> None:
+    """Write the model's three files, whole or not at all; an older model in `folder` is replaced."""
+    with atomic_folder(folder) as temporary:
+        tensors = {f"network.{key}": value for key, value in _own_weights(model.network).items()}
+        tensors["vertex_features"] = model.vertex_features
+        tensors["clutter_features"] = model.clutter_features
+        save_file(
+            {key: value.detach().cpu().contiguous() for key, value in tensors.items()},
+            temporary / "model.safetensors",
+        )
+        save_ply(model.template.mesh, temporary / "template.ply")
+        content = asdict(model.info)
+        content["symmetry"] = model.info.symmetry.as_dict()
+        write_yaml(temporary / "category.yaml", {"format_version": FORMAT_VERSION, **content})
+
+
+def load_category_model(folder: Path, device: torch.device | str = "cpu") -> CategoryModel:
+    """Read a model saved by `save_category_model`, ready for inference.
+
+    Raises:
+        SurfposeError: not a model folder, damaged, of an unknown version, or trained with other
+            backbone weights.
+    """
+    if not folder.is_dir():
+        raise SurfposeError(f"{folder}: no such model folder; train one with `surfpose retrain`")
+    info = _read_info(folder / "category.yaml")
+    backbone = load_backbone(info.backbone, device)
+    if backbone_checksum(backbone) != info.backbone_sha256:
+        raise SurfposeError(
+            f"{folder}: trained with other weights of {info.backbone} than are installed here; "
+            "retrain, or install the weights it names"
+        )
+    mesh = load_ply(folder / "template.ply")
+    try:
+        tensors = load_file(folder / "model.safetensors", device=str(device))
+        vertex, clutter = tensors.pop("vertex_features"), tensors.pop("clutter_features")
+        directions = tensors["network.head.view.3.bias"].shape[0]
+        network = CategoryNetwork(backbone, vertex.shape[1], directions).to(device)
+        own = {key.removeprefix("network."): value for key, value in tensors.items()}
+        unexpected = network.load_state_dict(own, strict=False).unexpected_keys
+        missing = set(_own_weights(network)) - set(own)
+    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise SurfposeError(f"{folder}/model.safetensors: damaged or not a model ({reason})") from error
+    if unexpected or missing or len(vertex) != len(mesh.vertices):
+        raise SurfposeError(f"{folder}: model.safetensors and template.ply do not belong together")
+    template = Template(mesh, np.array(info.extent_log_std))
+    return CategoryModel(info, template, network.eval().requires_grad_(False), vertex, clutter)
+
+
+def _own_weights(network: CategoryNetwork) -> dict[str, Tensor]:
+    """The weights that training changed: the head's, and the backbone's adapted ones."""
+    adapted = {id(parameter) for parameter in network.backbone.finetune_parameters()}
+    named = dict(network.named_parameters())
+    return {key: p for key, p in named.items() if key.startswith("head.") or id(p) in adapted}
+
+
+def _read_info(path: Path) -> CategoryInfo:
+    content = read_yaml(path, kind="category model", version=FORMAT_VERSION)
+    content.pop("format_version")
+    try:
+        symmetry = symmetry_from_dict(content.pop("symmetry"))
+        return CategoryInfo(symmetry=symmetry, **content)
+    except (TypeError, KeyError, ValueError) as error:
+        raise SurfposeError(f"{path}: fields are missing or not understood ({error})") from error
+
+
+def mesh_in_metres(model: CategoryModel, diagonal_m: float) -> Mesh:
+    """The template scaled so that its box has the given diagonal."""
+    mesh = model.template.mesh
+    return Mesh((mesh.vertices * (diagonal_m / mesh.diagonal)).astype(np.float32), mesh.faces)

@@ -1,0 +1,66 @@
+"""The network of a category: a backbone, and a light head to one unit feature a stride-8 cell.
+
+image (B, 3, H, W)
+  backbone pyramid   strides 8, 16, 32
+  coarse to fine     1x1 laterals, summed upwards, with the whole image's mean added as context
+  features           (B, D, H/8, W/8), unit length
+  view logits        (B, N): from which of N directions on the sphere the object is seen
+"""
+
+import torch
+from torch import Tensor, nn
+
+from surfpose_ros.backbones.interface import Backbone
+
+
+class Head(nn.Module):
+    """From a backbone's pyramid to surface features and view logits."""
+
+    def __init__(self, pyramid_channels: tuple[int, ...], dimension: int, directions: int) -> None:
+        super().__init__()
+        width = 192
+        self.laterals = nn.ModuleList(nn.Conv2d(channels, width, 1) for channels in pyramid_channels)
+        self.context = nn.Linear(pyramid_channels[-1], width)
+        self.refine = nn.Sequential(
+            nn.GroupNorm(8, width),
+            nn.Conv2d(width, width, 3, padding=1, groups=width),
+            nn.Conv2d(width, width, 1),
+            nn.ReLU(),
+            nn.Conv2d(width, dimension, 1),
+        )
+        self.view = nn.Sequential(
+            nn.Linear(pyramid_channels[-1], 256), nn.ReLU(), nn.Dropout(0.2), nn.Linear(256, directions)
+        )
+
+    def forward(self, pyramid: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Unit features ``(B, D, h, w)`` at the finest level, and view logits ``(B, N)``."""
+        pooled = pyramid[-1].mean(dim=(-1, -2))
+        x = self.laterals[-1](pyramid[-1]) + self.context(pooled)[..., None, None]
+        for lateral, level in zip(self.laterals[-2::-1], pyramid[-2::-1], strict=True):
+            x = nn.functional.interpolate(x, size=level.shape[-2:], mode="bilinear", align_corners=False)
+            x = nn.functional.relu(x) + lateral(level)
+        return nn.functional.normalize(self.refine(x), dim=1), self.view(pooled)
+
+
+class CategoryNetwork(nn.Module):
+    """Backbone and head; the backbone's late part adapts to the category."""
+
+    def __init__(self, backbone: Backbone, dimension: int = 128, directions: int = 128) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.directions: Tensor
+        self.register_buffer("directions", sphere_directions(directions), persistent=False)
+        self.head = Head(backbone.pyramid_channels, dimension, directions)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """RGB in [0, 1], ``(B, 3, H, W)``, to features ``(B, D, H/8, W/8)`` and view logits ``(B, N)``."""
+        return self.head(self.backbone.pyramid(images))
+
+
+def sphere_directions(count: int) -> Tensor:
+    """``(count, 3)`` unit vectors spread evenly over the sphere (Fibonacci spiral)."""
+    index = torch.arange(count, dtype=torch.float64) + 0.5
+    z = 1 - 2 * index / count
+    azimuth = torch.pi * (1 + 5**0.5) * index
+    radius = (1 - z * z).sqrt()
+    return torch.stack([radius * azimuth.cos(), radius * azimuth.sin(), z], dim=-1).float()

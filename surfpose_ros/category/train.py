@@ -1,0 +1,237 @@
+"""Training of one category: aligned surfaces and their videos in, a category model out (paper, section 3.3)."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from surfpose_ros.alignment.alignment import Alignment
+from surfpose_ros.backbones.registry import DEFAULT_BACKBONE, backbone_checksum, load_backbone
+from surfpose_ros.category.augment import Augmentation, Augmenter
+from surfpose_ros.category.loss import neighbour_targets, vertex_loss, view_loss
+from surfpose_ros.category.model import TEMPERATURE, CategoryInfo, CategoryModel
+from surfpose_ros.category.network import CategoryNetwork
+from surfpose_ros.category.template import Template, mean_template
+from surfpose_ros.category.views import TrainingViews, collect_views
+from surfpose_ros.geometry.similarity import decompose_similarity
+from surfpose_ros.progress import Progress, silent
+from surfpose_ros.surface.surface import Surface
+from surfpose_ros.video.object_video import ObjectVideo
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How a category is trained; the defaults are for a GPU or a patient CPU.
+
+    Attributes:
+        backbone: name in the registry.
+        steps: of the optimiser.
+        batch: images a step.
+        input_size: side of the network's input, pixels.
+        dimension: of a surface feature.
+        directions: of the view head.
+        vertices: of the template, about.
+        clutter: number of clutter features.
+        soft_sigma: spread of a vertex label, in object diagonals.
+        clutter_weight: of clutter cells beside object cells.
+        view_weight: of the view loss.
+        head_rate, vertex_rate, backbone_rate: learning rates at the start; cosine to zero.
+        weight_decay: of AdamW, on the network only.
+        augmentation: see `Augmentation`.
+        seed: two runs with one seed on one device give the same model.
+    """
+
+    backbone: str = DEFAULT_BACKBONE
+    steps: int = 600
+    batch: int = 64
+    input_size: int = 224
+    dimension: int = 128
+    directions: int = 128
+    vertices: int = 500
+    clutter: int = 8
+    soft_sigma: float = 0.02
+    clutter_weight: float = 0.3
+    view_weight: float = 0.3
+    head_rate: float = 1e-3
+    vertex_rate: float = 3e-3
+    backbone_rate: float = 1e-4
+    weight_decay: float = 1e-2
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    seed: int = 0
+
+
+def train_category(
+    videos: Iterable[ObjectVideo],
+    surfaces: dict[str, Surface],
+    alignment: Alignment,
+    settings: TrainSettings,
+    device: torch.device,
+    progress: Progress = silent,
+) -> CategoryModel:
+    """Train on the videos that the alignment kept; `videos` may be read lazily, one by one."""
+    kept = {name: np.asarray(matrix) for name, matrix in alignment.canonical_from_video.items()}
+    meshes = [surfaces[name].mesh.transformed(matrix) for name, matrix in sorted(kept.items())]
+    template = mean_template(meshes, settings.vertices)
+    chosen = (video for video in videos if video.name in kept)
+    views = collect_views(chosen, surfaces, kept, template)
+    info = describe(alignment, surfaces, template, settings)
+    return fit(views, template, info, settings, device, progress)
+
+
+def describe(
+    alignment: Alignment, surfaces: dict[str, Surface], template: Template, settings: TrainSettings
+) -> CategoryInfo:
+    """The model's card before training."""
+    kept = alignment.canonical_from_video
+    metric = [name for name in kept if surfaces[name].metric]
+    sizes = [surfaces[name].mesh.transformed(np.asarray(kept[name])).diagonal for name in metric]
+    scales = [float(decompose_similarity(torch.as_tensor(np.asarray(kept[name])))[2]) for name in metric]
+    diagonals = np.array(sizes) / np.array(scales)
+    size_m = None
+    if metric:
+        size_m = {"mean": float(diagonals.mean()), "std": float(diagonals.std())}
+    backbone = load_backbone(settings.backbone)
+    return CategoryInfo(
+        name=alignment.category,
+        backbone=settings.backbone,
+        backbone_sha256=backbone_checksum(backbone),
+        input_size=settings.input_size,
+        size_m=size_m,
+        extent_log_std=[float(value) for value in template.extent_log_std],
+        symmetry=alignment.symmetry,
+        axes=alignment.axes,
+        captures={name: np.asarray(matrix).tolist() for name, matrix in kept.items()},
+    )
+
+
+def fit(
+    views: TrainingViews,
+    template: Template,
+    info: CategoryInfo,
+    settings: TrainSettings,
+    device: torch.device,
+    progress: Progress = silent,
+    photos: Tensor | None = None,
+) -> CategoryModel:
+    """Optimise network, vertex and clutter features on labelled views."""
+    with deterministic(settings.seed):
+        return _Trainer(views, template, info, settings, device, photos).run(progress)
+
+
+class _Trainer:
+    def __init__(
+        self,
+        views: TrainingViews,
+        template: Template,
+        info: CategoryInfo,
+        settings: TrainSettings,
+        device: torch.device,
+        photos: Tensor | None,
+    ) -> None:
+        self.views, self.template, self.info, self.settings, self.device = (
+            views,
+            template,
+            info,
+            settings,
+            device,
+        )
+        self.generator = torch.Generator(device).manual_seed(settings.seed)
+        backbone = load_backbone(settings.backbone, device)
+        self.network = CategoryNetwork(backbone, settings.dimension, settings.directions).to(device)
+        vertices = torch.from_numpy(template.mesh.vertices).to(device)
+        self.vertex_features = self._random_unit(len(vertices))
+        self.clutter_features = self._random_unit(settings.clutter)
+        symmetries = info.symmetry.rotations().float().to(device)
+        self.targets = neighbour_targets(vertices, settings.soft_sigma, symmetries)
+        self.symmetries = symmetries
+        self.augment = Augmenter(settings.augmentation, settings.input_size, 8, self.generator, photos)
+        adapted = backbone.finetune_parameters()
+        for parameter in adapted:
+            parameter.requires_grad_(settings.backbone_rate > 0)
+        groups = [
+            {"params": list(self.network.head.parameters()), "lr": settings.head_rate},
+            {"params": adapted, "lr": settings.backbone_rate},
+            {
+                "params": [self.vertex_features, self.clutter_features],
+                "lr": settings.vertex_rate,
+                "weight_decay": 0.0,
+            },
+        ]
+        self.optimiser = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, self._rate)
+        # Every video counts the same, however many frames it has.
+        counts = torch.bincount(views.videos).float()
+        self.chances = (1 / counts[views.videos]).to(device)
+
+    def run(self, progress: Progress) -> CategoryModel:
+        self.network.train()
+        for step in range(self.settings.steps):
+            loss = self._step()
+            if step % 10 == 9 or step + 1 == self.settings.steps:
+                progress("train", step + 1, self.settings.steps, f"loss {float(loss):.3f}")
+        network = self.network.eval().requires_grad_(False)
+        return CategoryModel(
+            self.info,
+            self.template,
+            network,
+            normalize(self.vertex_features.detach(), dim=-1),
+            normalize(self.clutter_features.detach(), dim=-1),
+        )
+
+    def _step(self) -> Tensor:
+        chosen = torch.multinomial(
+            self.chances, self.settings.batch, replacement=True, generator=self.generator
+        ).to(self.views.images.device)
+        batch = self.views.subset(chosen).to(self.device)
+        images, labels = self.augment(batch)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            features, view_logits = self.network(images)
+        vertex_term = vertex_loss(
+            features,
+            labels,
+            normalize(self.vertex_features, dim=-1),
+            normalize(self.clutter_features, dim=-1),
+            self.targets,
+            TEMPERATURE,
+            self.settings.clutter_weight,
+        )
+        views = torch.einsum("sij,bj->bsi", self.symmetries, batch.directions)
+        loss = vertex_term + self.settings.view_weight * view_loss(
+            view_logits, views, self.network.directions
+        )
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        self.schedule.step()
+        return loss.detach()
+
+    def _rate(self, step: int) -> float:
+        """Linear warm-up over the first 5 %, then a half cosine to zero."""
+        done = step / self.settings.steps
+        return min(1.0, done / 0.05 + 0.02) * 0.5 * (1 + float(np.cos(np.pi * done)))
+
+    def _random_unit(self, count: int) -> nn.Parameter:
+        values = torch.randn(count, self.settings.dimension, generator=self.generator, device=self.device)
+        return nn.Parameter(normalize(values, dim=-1))
+
+
+@contextmanager
+def deterministic(seed: int) -> Iterator[None]:
+    """PyTorch's global random numbers from `seed`, and only repeatable kernels, inside the block."""
+    before = torch.are_deterministic_algorithms_enabled()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(before)
+
+
+def quick(settings: TrainSettings) -> TrainSettings:
+    """The preset for the demo and for a first look: a few minutes on two cores."""
+    return replace(settings, steps=100, batch=24)

@@ -1,0 +1,150 @@
+"""Training views: every frame cut to its object, with the template vertex that each pixel shows."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from surfpose_ros.category.loss import CLUTTER, IGNORED
+from surfpose_ros.category.template import Box, Template, bounding_box, nearest_vertices
+from surfpose_ros.geometry.cameras import Camera
+from surfpose_ros.geometry.visibility import RayCaster
+from surfpose_ros.surface.surface import Surface
+from surfpose_ros.video.object_video import ObjectVideo
+
+SIZE = 288  # side of a stored view in pixels
+MARGIN = 1.6  # side of a stored view over the longer side of the object's box
+LABEL_STRIDE = 2  # pixels of a stored view a label
+
+
+@dataclass(frozen=True)
+class TrainingViews:
+    """All views of a category's training videos.
+
+    Attributes:
+        images: ``(N, 3, SIZE, SIZE)`` uint8 RGB.
+        masks: ``(N, 1, SIZE, SIZE)`` uint8, 255 on the object.
+        labels: template vertex, `CLUTTER` or `IGNORED`, ``(N, 1, SIZE/2, SIZE/2)`` int16.
+        directions: unit vectors from object to camera, canonical frame, ``(N, 3)`` float32.
+        rolls: angle of the canonical z axis in the picture from upright, radians, ``(N,)`` float32.
+        videos: index of the video, ``(N,)`` int64.
+    """
+
+    images: Tensor
+    masks: Tensor
+    labels: Tensor
+    directions: Tensor
+    rolls: Tensor
+    videos: Tensor
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def subset(self, index: Tensor) -> "TrainingViews":
+        """The views with the given indices or mask."""
+        return TrainingViews(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
+
+    def to(self, device: torch.device) -> "TrainingViews":
+        """The same views on another device."""
+        return TrainingViews(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+
+
+def collect_views(
+    videos: Iterable[ObjectVideo],
+    surfaces: dict[str, Surface],
+    canonical_from_video: dict[str, np.ndarray],
+    template: Template,
+) -> TrainingViews:
+    """Cut and label the frames that each surface used; `videos` may be read one by one."""
+    rows: list[tuple[Tensor, ...]] = []
+    for index, video in enumerate(videos):
+        surface, to_canonical = surfaces[video.name], canonical_from_video[video.name]
+        box = bounding_box(surface.mesh.transformed(to_canonical))
+        caster = RayCaster(surface.mesh)
+        frames = {frame.name: frame for frame in video.frames}
+        for view in surface.views:
+            frame = frames[view.frame]
+            if frame.mask is None or not frame.mask.any():
+                continue
+            crop, camera = object_crop(frame.image, frame.mask, view.camera, SIZE, MARGIN)
+            mask = object_crop(frame.mask.astype(np.uint8) * 255, frame.mask, view.camera, SIZE, MARGIN)[0]
+            labels = _labels(caster, view.camera_from_video, camera, to_canonical, box, template, mask)
+            camera_from_canonical = view.camera_from_video @ np.linalg.inv(to_canonical)
+            rows.append(
+                (
+                    torch.from_numpy(crop).permute(2, 0, 1),
+                    torch.from_numpy(mask)[None],
+                    torch.from_numpy(labels)[None],
+                    *_view_angles(camera_from_canonical),
+                    torch.tensor(index),
+                )
+            )
+    return TrainingViews(*(torch.stack(column) for column in zip(*rows, strict=True)))
+
+
+def object_crop(
+    image: np.ndarray, mask: np.ndarray, camera: Camera, size: int, margin: float
+) -> tuple[np.ndarray, Camera]:
+    """A square picture of the masked object, its border repeated outwards, and its camera."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    box = (columns[0], rows[0], columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1)
+    return box_crop(image, box, camera, size, margin)
+
+
+def box_crop(
+    image: np.ndarray, box: tuple[float, float, float, float], camera: Camera, size: int, margin: float
+) -> tuple[np.ndarray, Camera]:
+    """A square picture around a box (x, y, width, height), ``(size, size, ...)``, and its camera.
+
+    The square's side is `margin` times the box's longer side.
+    """
+    x, y, width, height = box
+    side = margin * max(width, height)
+    scale = size / side
+    left, top = x + width / 2 - side / 2, y + height / 2 - side / 2
+    # Pixel u of the crop shows left + (u + 0.5) / scale - 0.5 of the image (see Camera.cropped).
+    inverse = np.array([[1 / scale, 0, left + 0.5 / scale - 0.5], [0, 1 / scale, top + 0.5 / scale - 0.5]])
+    if scale < 0.6:  # shrinking by warp alone would alias
+        image = cv2.GaussianBlur(image, (0, 0), 0.4 / scale)
+    crop = cv2.warpAffine(
+        image,
+        inverse,
+        (size, size),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return crop, camera.cropped(left, top, size, size, scale)
+
+
+def _labels(
+    caster: RayCaster,
+    camera_from_video: np.ndarray,
+    camera: Camera,
+    canonical_from_video: np.ndarray,
+    box: Box,
+    template: Template,
+    mask: np.ndarray,
+) -> np.ndarray:
+    size = SIZE // LABEL_STRIDE
+    small = camera.cropped(0, 0, size, size, 1 / LABEL_STRIDE)
+    points, faces = caster.surface_map(camera_from_video, small)
+    on_mask = cv2.resize(mask, (size, size), interpolation=cv2.INTER_AREA) > 127
+    labels = np.where(on_mask, IGNORED, CLUTTER).astype(np.int16)
+    shown = on_mask & (faces >= 0)
+    canonical = points[shown] @ canonical_from_video[:3, :3].T + canonical_from_video[:3, 3]
+    labels[shown] = nearest_vertices(template, box, canonical)
+    return labels
+
+
+def _view_angles(camera_from_canonical: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Direction from the canonical origin to the camera, and the roll of the canonical z axis."""
+    linear = camera_from_canonical[:3, :3]
+    rotation = linear / np.cbrt(np.linalg.det(linear))
+    origin = camera_from_canonical[:3, 3]
+    direction = -rotation.T @ (origin / np.linalg.norm(origin))
+    up = rotation[:, 2]
+    roll = np.arctan2(up[0], -up[1])
+    return torch.from_numpy(direction).float(), torch.tensor(roll, dtype=torch.float32)

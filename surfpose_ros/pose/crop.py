@@ -1,0 +1,202 @@
+"""Poses of one object in one crop: score all views, refine the best, keep the distinct ones."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from surfpose_ros.category.model import CategoryModel
+from surfpose_ros.geometry.rotations import rotation_angle
+from surfpose_ros.pose.hypotheses import DISTANCE, ViewTable, tabulate_views, tabulate_visibility
+from surfpose_ros.pose.refine import Evidence, Hypotheses, Shape, refine
+from surfpose_ros.pose.scoring import evidence_maps, foreground_box, log_likelihoods, score_views
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """How hypotheses are searched.
+
+    Attributes:
+        rolls_deg: rolls about upright that are tried.
+        step_deg: angle between neighbouring view directions.
+        starts: hypotheses refined.
+        apart_deg: least angle between two starts.
+        keep: hypotheses returned at most.
+        distinct_deg: two refined hypotheses nearer than this are one.
+        view_weight: weight of the view head's log-probability, in effective cells.
+        roll_std_deg: of the prior that cameras are upright.
+        sigmas: in cells, of the refinement's rounds.
+        effective_cells: how many independent cells an object is worth: turns mean log-likelihoods a
+            cell into odds between hypotheses.
+    """
+
+    rolls_deg: tuple[float, ...] = (-45, -30, -15, 0, 15, 30, 45)
+    step_deg: float = 12.0
+    starts: int = 8
+    apart_deg: float = 20.0
+    keep: int = 4
+    distinct_deg: float = 25.0
+    view_weight: float = 0.5
+    roll_std_deg: float = 25.0
+    sigmas: tuple[float, ...] = (3.0, 2.5, 2.0, 1.6, 1.3, 1.1, 1.0, 1.0)
+    effective_cells: float = 20.0
+
+
+@dataclass(frozen=True)
+class CropPoses:
+    """The distinct poses of one crop, best first.
+
+    Attributes:
+        hypotheses: refined, in template diagonals and crop cells.
+        log_odds: relative log-probability of each, ``(K,)``.
+        information: inverse covariance of (rotation, translation), ``(K, 6, 6)``.
+        gain: mean log-likelihood a cell of the best over clutter alone; the raw detection score.
+    """
+
+    hypotheses: Hypotheses
+    log_odds: Tensor
+    information: Tensor
+    gain: float
+
+
+class CropSearch:
+    """Searches poses with one category model; keeps the model's view tables."""
+
+    def __init__(self, model: CategoryModel, settings: SearchSettings | None = None) -> None:
+        self.model, self.settings = model, settings or SearchSettings()
+        visibility = tabulate_visibility(model.template)
+        self.table: ViewTable = tabulate_views(
+            model.template, visibility, self.settings.rolls_deg, self.settings.step_deg
+        )
+        self.shape = Shape(
+            torch.from_numpy(model.template.mesh.vertices),
+            torch.from_numpy(model.template.extent_log_std).float(),
+            visibility,
+        )
+        directions = model.network.directions.cpu()
+        centres = -self.table.rotations[:, 2]
+        self._nearest_direction = (centres @ directions.T).argmax(dim=-1)
+        up = self.table.rotations[:, :, 2]
+        rolls = torch.atan2(up[:, 0], -up[:, 1])
+        steep = up[:, :2].norm(dim=-1)  # seen from straight above, roll means nothing
+        spread = torch.deg2rad(torch.tensor(self.settings.roll_std_deg))
+        known = "up" in model.info.axes
+        self._log_prior = -0.5 * (rolls / spread) ** 2 * steep if known else torch.zeros_like(rolls)
+
+    def __call__(
+        self, features: Tensor, view_logits: Tensor, intrinsics: Tensor | None, box: Tensor | None
+    ) -> CropPoses:
+        """Poses of one object.
+
+        Args:
+            features: of the crop, unit, ``(D, h, w)``.
+            view_logits: of the crop, ``(N,)``.
+            intrinsics: of the crop's camera in cells, ``(3, 3)``; None if unknown.
+            box: of the object in cells (low x, low y, high x, high y); None to take the foreground's.
+        """
+        log_probability = log_likelihoods(self.model, features[None])[0].cpu()
+        foreground = 1 - log_probability[-1].exp()
+        boxes = self._placements(foreground, box)
+        scores = score_views(evidence_maps(log_probability[None])[0], self.table, boxes)
+        score, placement = scores.max(dim=0)
+        view = view_logits.float().cpu().log_softmax(dim=-1)[self._nearest_direction]
+        extra = self.settings.view_weight * view + self._log_prior
+        total = score * self.settings.effective_cells / 4 + extra
+        chosen = self._spread_starts(total)
+        camera, known = self._camera(intrinsics, features.shape[-2:]), intrinsics is not None
+        starts = self._starts(chosen, boxes[placement[chosen]], camera)
+        evidence = self._evidence(log_probability, foreground, camera, known)
+        refined, likelihood, information = refine(starts, evidence, self.shape, self.settings.sigmas)
+        clutter = (evidence.log_probability[:, -1] - 1.125).sum()
+        per_cell = (likelihood - clutter) / len(evidence.cells)
+        log_odds = per_cell * self.settings.effective_cells + self._extra(refined, view_logits)
+        return self._distinct(refined, log_odds, information, per_cell)
+
+    def _placements(self, foreground: Tensor, box: Tensor | None) -> Tensor:
+        found = foreground_box(foreground)
+        candidates = [found] if box is None else [box, found, (box + found) / 2]
+        return torch.stack([candidate.float() for candidate in candidates])
+
+    def _spread_starts(self, total: Tensor) -> Tensor:
+        """The best hypotheses, each at least `apart_deg` from the better ones."""
+        candidates = total.topk(min(400, len(total))).indices
+        rotations = self.table.rotations[candidates]
+        angle = torch.deg2rad(torch.tensor(self.settings.apart_deg))
+        near = rotation_angle(rotations[:, None], rotations[None]) < angle
+        chosen: list[int] = []
+        for index in range(len(candidates)):
+            if not near[index, chosen].any():
+                chosen.append(index)
+            if len(chosen) == self.settings.starts:
+                break
+        return candidates[chosen]
+
+    def _camera(self, intrinsics: Tensor | None, shape: torch.Size) -> Tensor:
+        if intrinsics is not None:
+            return intrinsics.float()
+        height, width = shape
+        focal = 0.83 * width * DISTANCE / 0.9  # a diagonal at `DISTANCE` about fills the object's box
+        return torch.tensor([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]])
+
+    def _starts(self, chosen: Tensor, boxes: Tensor, camera: Tensor) -> Hypotheses:
+        table = self.table
+        extent = table.highs[chosen] - table.lows[chosen]
+        middle = (table.highs[chosen] + table.lows[chosen]) / 2
+        scale = ((boxes[:, 2:] - boxes[:, :2]) / extent).prod(dim=-1).sqrt()  # cells a unit of x/z
+        focal = (camera[0, 0] * camera[1, 1]).sqrt()
+        depth = DISTANCE * focal / scale
+        cells = (boxes[:, 2:] + boxes[:, :2]) / 2 - middle * scale[:, None]
+        rays = torch.cat(
+            [
+                (cells - camera[:2, 2]) / torch.stack([camera[0, 0], camera[1, 1]]),
+                torch.ones(len(cells), 1),
+            ],
+            dim=-1,
+        )
+        rotation = _toward(rays) @ table.rotations[chosen]
+        zero = torch.zeros(len(chosen), 3)
+        return Hypotheses(rotation, normalize(rays, dim=-1) * depth[:, None], zero, zero[:, 0].clone())
+
+    def _evidence(
+        self, log_probability: Tensor, foreground: Tensor, camera: Tensor, known: bool
+    ) -> Evidence:
+        height, width = foreground.shape
+        used = foreground > 0.1
+        if used.sum() < 6:
+            used = foreground >= foreground.flatten().topk(6).values[-1]
+        row, column = used.nonzero(as_tuple=True)
+        cells = torch.stack([column, row], dim=-1).float()
+        return Evidence(log_probability[:, row, column].T, cells, camera, known, (height, width))
+
+    def _extra(self, hypotheses: Hypotheses, view_logits: Tensor) -> Tensor:
+        """View head and roll prior at the nearest tabulated rotation."""
+        trace = torch.einsum("kij,nij->kn", hypotheses.rotation, self.table.rotations)
+        nearest = trace.argmax(dim=-1)
+        view = view_logits.float().cpu().log_softmax(dim=-1)[self._nearest_direction]
+        return self.settings.view_weight * view[nearest] + self._log_prior[nearest]
+
+    def _distinct(
+        self, refined: Hypotheses, log_odds: Tensor, information: Tensor, gain: Tensor
+    ) -> CropPoses:
+        order = log_odds.argsort(descending=True)
+        distinct = torch.deg2rad(torch.tensor(self.settings.distinct_deg))
+        kept: list[int] = []
+        for index in order.tolist():
+            rotation = refined.rotation[index].double()
+            angles = [self.model.symmetry.distance(rotation, refined.rotation[k].double()) for k in kept]
+            if all(angle > distinct for angle in angles):
+                kept.append(index)
+            if len(kept) == self.settings.keep:
+                break
+        chosen = torch.tensor(kept)
+        return CropPoses(refined[chosen], log_odds[chosen], information[chosen], float(gain[kept[0]]))
+
+
+def _toward(rays: Tensor) -> Tensor:
+    """Smallest rotations that turn the optical axis onto each ray, ``(K, 3, 3)``."""
+    ray = normalize(rays, dim=-1)
+    x, y, z = ray.unbind(-1)
+    k = 1 / (1 + z).clamp_min(1e-6)
+    rows = [1 - k * x * x, -k * x * y, x, -k * x * y, 1 - k * y * y, y, -x, -y, z]
+    return torch.stack(rows, dim=-1).unflatten(-1, (3, 3))

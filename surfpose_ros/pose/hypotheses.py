@@ -1,0 +1,112 @@
+"""Hypotheses tabulated once a template: which vertices each view shows, and where they fall in the picture.
+
+With the table, scoring a view is one gather of pixel-vertex likelihoods: no rendering.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from surfpose_ros.category.network import sphere_directions
+from surfpose_ros.category.template import Template
+from surfpose_ros.geometry.cameras import Camera
+from surfpose_ros.geometry.rotations import camera_from_object_views
+from surfpose_ros.geometry.visibility import RayCaster
+
+DISTANCE = 2.5  # of the tabulated camera from the object's centre, in diagonals
+SAMPLES = 160  # visible vertices kept a view
+
+
+@dataclass(frozen=True)
+class ViewTable:
+    """Views of a template from all sides, at one distance.
+
+    Attributes:
+        rotations: ``camera_from_object``, ``(N, 3, 3)``.
+        vertices: up to `SAMPLES` visible vertices of each view, ``(N, M)`` int64.
+        weights: area-like weight of each, zero where padded, rows sum to one, ``(N, M)``.
+        points: their image points x/z, y/z, ``(N, M, 2)``.
+        lows: least image coordinates over the whole outline, ``(N, 2)``.
+        highs: greatest, ``(N, 2)``.
+    """
+
+    rotations: Tensor
+    vertices: Tensor
+    weights: Tensor
+    points: Tensor
+    lows: Tensor
+    highs: Tensor
+
+    def to(self, device: torch.device) -> "ViewTable":
+        """The same table on another device."""
+        return ViewTable(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+
+
+@dataclass(frozen=True)
+class Visibility:
+    """Which vertices are seen from each of many directions.
+
+    Attributes:
+        directions: unit, object to camera, ``(N, 3)``.
+        visible: ``(N, V)`` bool.
+    """
+
+    directions: Tensor
+    visible: Tensor
+
+    def of(self, rotations: Tensor, centres: Tensor) -> Tensor:
+        """Visible vertices, ``(B, V)``, for object-frame camera centres ``(B, 3)``."""
+        nearest = (torch.nn.functional.normalize(centres, dim=-1) @ self.directions.T).argmax(dim=-1)
+        return self.visible[nearest]
+
+
+def tabulate_visibility(template: Template, count: int = 800) -> Visibility:
+    """Cast rays at the template from `count` directions at `DISTANCE`."""
+    caster = RayCaster(template.mesh)
+    camera = Camera(np.array([[500.0, 0, 500], [0, 500.0, 500], [0, 0, 1]]), 1000, 1000)
+    directions = sphere_directions(count)
+    visible = []
+    for direction in directions.double():
+        azimuth, elevation = torch.atan2(direction[1], direction[0]), torch.asin(direction[2])
+        pose = np.eye(4)
+        pose[:3, :3] = camera_from_object_views(azimuth, elevation, torch.zeros_like(azimuth)).numpy()
+        pose[2, 3] = DISTANCE
+        visible.append(caster.visible_vertices(pose, camera))
+    return Visibility(directions, torch.from_numpy(np.array(visible)))
+
+
+def tabulate_views(
+    template: Template, visibility: Visibility, rolls_deg: tuple[float, ...], step_deg: float = 12.0
+) -> ViewTable:
+    """The table over directions about `step_deg` apart, times rolls about upright."""
+    directions = sphere_directions(round(4 * np.pi / np.radians(step_deg) ** 2)).double()
+    rolls = torch.deg2rad(torch.tensor(rolls_deg, dtype=torch.float64))
+    azimuth = torch.atan2(directions[:, 1], directions[:, 0])[:, None].expand(-1, len(rolls))
+    elevation = torch.asin(directions[:, 2])[:, None].expand(-1, len(rolls))
+    rotations = camera_from_object_views(azimuth, elevation, rolls.expand_as(azimuth)).flatten(0, 1)
+    vertices = torch.from_numpy(template.mesh.vertices).double()
+    in_camera = vertices @ rotations.transpose(-1, -2)
+    points = in_camera[..., :2] / (in_camera[..., 2:] + DISTANCE)
+    visible = visibility.of(rotations, rotations[:, 2].float() * -1.0)
+    order = torch.argsort(~visible, dim=-1, stable=True)
+    chosen, weights = _spread(order, visible.sum(dim=-1))
+    return ViewTable(
+        rotations.float(),
+        chosen,
+        weights,
+        points.gather(1, chosen[..., None].expand(-1, -1, 2)).float(),
+        points.amin(dim=1).float(),
+        points.amax(dim=1).float(),
+    )
+
+
+def _spread(order: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+    """`SAMPLES` of the first ``counts`` entries of each row, evenly spaced, and their weights."""
+    width = min(SAMPLES, int(counts.max()))
+    step = (counts[:, None] / width).clamp_min(1.0)
+    index = (torch.arange(width) * step).long()
+    valid = index < counts[:, None]
+    chosen = order.gather(1, index.clamp_max(order.shape[1] - 1))
+    return chosen, valid.float() / valid.sum(dim=-1, keepdim=True).clamp_min(1)

@@ -1,0 +1,88 @@
+"""How well hypotheses explain a feature map: likelihoods sampled at projected visible vertices.
+
+Every vertex may be explained by clutter instead, so hidden parts cost little (paper, section 3.4).
+"""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import max_pool2d
+
+from surfpose_ros.category.loss import vertex_logits
+from surfpose_ros.category.model import TEMPERATURE, CategoryModel
+from surfpose_ros.pose.hypotheses import ViewTable
+
+
+def log_likelihoods(model: CategoryModel, features: Tensor) -> Tensor:
+    """Log-probability of every vertex and of clutter in every cell.
+
+    Args:
+        features: unit, ``(B, D, h, w)``.
+
+    Returns:
+        ``(B, V + 1, h, w)``, log-softmax over the first axis after the batch; the last is clutter.
+    """
+    cells = features.permute(0, 2, 3, 1).float()
+    logits = vertex_logits(cells.flatten(0, 2), model.vertex_features, model.clutter_features, TEMPERATURE)
+    volume = logits.log_softmax(dim=-1).unflatten(0, cells.shape[:3])
+    return volume.permute(0, 3, 1, 2)
+
+
+def evidence_maps(log_probability: Tensor, reach: int = 3) -> Tensor:
+    """Evidence of every vertex over clutter near every cell, ``(B, V, h, w)``; never below zero.
+
+    ``max(log p(vertex), log p(clutter)) - log p(clutter)``, taken as the best within `reach` cells, which
+    forgives the coarse steps between hypotheses.
+    """
+    ratio = (log_probability[:, :-1] - log_probability[:, -1:]).clamp_min(0)
+    return max_pool2d(ratio, reach, stride=1, padding=reach // 2) if reach > 1 else ratio
+
+
+def score_views(evidence: Tensor, table: ViewTable, boxes: Tensor) -> Tensor:
+    """Mean evidence at each view's visible vertices, its outline fitted to the object's box.
+
+    Args:
+        evidence: ``(V, h, w)`` of one object.
+        table: of the template.
+        boxes: (low x, low y, high x, high y) in cells, cell centres at integers, ``(P, 4)``: several
+            placements to try.
+
+    Returns:
+        ``(P, N)``.
+    """
+    cells = place(table.points, table, boxes)
+    height, width = evidence.shape[-2:]
+    column = cells[..., 0].round().long()
+    row = cells[..., 1].round().long()
+    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    index = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
+    values = evidence.flatten()[table.vertices * (height * width) + index]
+    return (values * inside * table.weights).sum(dim=-1)
+
+
+def place(points: Tensor, table: ViewTable, boxes: Tensor) -> Tensor:
+    """Cells ``(P, N, M, 2)`` of image points ``(N, M, 2)`` when each view's outline fills each box.
+
+    Scale is the geometric mean of the two sides' ratios, each side stretched at most 15 % from it:
+    objects differ in their proportions.
+    """
+    extent = table.highs - table.lows
+    size = boxes[:, None, 2:] - boxes[:, None, :2]
+    ratio = (size / extent).clamp_min(1e-6).log()
+    mean = ratio.mean(dim=-1, keepdim=True)
+    scale = (mean + (ratio - mean).clamp(-0.15, 0.15)).exp()
+    middle = (table.highs + table.lows) / 2
+    centre = (boxes[:, None, 2:] + boxes[:, None, :2]) / 2
+    return (points - middle[:, None]) * scale[:, :, None] + centre[:, :, None]
+
+
+def foreground_box(foreground: Tensor, share: float = 0.02) -> Tensor:
+    """Box of a foreground probability map ``(h, w)``, leaving `share` of its mass outside each side, ``(4,)``."""
+    sides = []
+    for axis in (0, 1):
+        mass = foreground.sum(dim=axis).cumsum(0)
+        mass = mass / mass[-1].clamp_min(1e-6)
+        ends = torch.tensor([share, 1 - share], device=mass.device)
+        low, high = torch.searchsorted(mass, ends).clamp_max(len(mass) - 1)
+        sides.append((low - 0.5, high + 0.5))
+    (left, right), (top, bottom) = sides
+    return torch.stack([left, top, right, bottom])
