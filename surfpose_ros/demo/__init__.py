@@ -1,0 +1,1 @@
+"""The demo: simulated turntable, recording, learning and live poses, each in its own process."""
