@@ -26,7 +26,7 @@ class Camera:
     height: int
 
     def __post_init__(self) -> None:
-        matrix = np.asarray(self.matrix, dtype=np.float64)
+        matrix = np.array(self.matrix, dtype=np.float64)
         if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
             raise SurfposeError("camera intrinsics are not a finite 3x3 matrix; check camera_info.k")
         if matrix[0, 0] <= 0 or matrix[1, 1] <= 0:

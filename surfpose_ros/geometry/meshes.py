@@ -60,12 +60,16 @@ def load_ply(path: Path) -> Mesh:
         SurfposeError: missing, unreadable, or without finite vertices and faces.
     """
     try:
-        loaded = trimesh.load_mesh(path, file_type="ply", process=False)
-        mesh = mesh_from_trimesh(loaded)
+        # An open file, so that no texture that the file may name is looked for.
+        with path.open("rb") as file:
+            mesh = mesh_from_trimesh(trimesh.load_mesh(file, file_type="ply", process=False))
     except FileNotFoundError:
         raise SurfposeError(f"{path}: no such mesh") from None
     except Exception as error:  # trimesh raises whatever its parser trips over
-        raise SurfposeError(f"{path}: not a readable PLY mesh ({error})") from error
+        reason = " ".join(str(error).split())
+        raise SurfposeError(f"{path}: not a readable PLY mesh ({reason})") from error
     if not len(mesh.faces) or not np.isfinite(mesh.vertices).all():
         raise SurfposeError(f"{path}: the mesh is empty or has vertices that are not finite")
+    if mesh.faces.min() < 0 or mesh.faces.max() >= len(mesh.vertices):
+        raise SurfposeError(f"{path}: a face names a vertex that is not there")
     return mesh
