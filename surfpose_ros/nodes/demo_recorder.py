@@ -12,7 +12,7 @@ PARAMETERS = (
     Parameter("seeds", [0, 1, 2], "Which parametric objects to record."),
     Parameter("names", ["mug_000", "mug_001", "mug_002"], "Names of their captures."),
     Parameter("turns", 3, "Recorded of each object, the camera higher at every one.", low=1, high=20),
-    Parameter("timeout", 120.0, "Longest wait for another node or for an object's turns.", "s", 1.0, 3600.0),
+    Parameter("timeout", 120.0, "Longest wait for a node or for an object's turns.", "s", 1.0, 3600.0),
 )  # fmt: skip
 SETTLED = 5  # pictures after which nothing of the object before is under way any more
 

@@ -59,7 +59,7 @@ class DemoViewer(DemoClient):
         write_json(Path(self.parameters["out"]), {"format_version": 1, "answers": answers})
 
     def _show(self, image: Any, camera: Camera, first: bool) -> dict[str, Any]:
-        """Publish one picture; again and again if it is the first, since pose_node may still be starting."""
+        """Publish one picture; the first again and again, since pose_node may still be starting."""
         limit = time.monotonic() + (self.timeout if first else self.parameters["patience"])
         while time.monotonic() < limit:
             header = Header(stamp=self.get_clock().now().to_msg(), frame_id=FRAME)

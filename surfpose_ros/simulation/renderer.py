@@ -63,7 +63,7 @@ def random_light(rng: np.random.Generator, variation: float = 1.0) -> Light:
     flat = np.cos(elevation)
     warmth = 1 + variation * rng.uniform(-0.12, 0.12)
     tint = np.array([warmth, 1, 1 / warmth])
-    share = 0.55 + variation * rng.uniform(-0.2, 0.2)
+    share = 0.42 + variation * rng.uniform(-0.17, 0.17)
     strength = 1.15 + variation * rng.uniform(-0.3, 0.3)
     return Light(
         direction=np.array([flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation)]),
