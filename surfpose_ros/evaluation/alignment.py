@@ -148,10 +148,10 @@ def alignment_tables(scores: list[AlignmentScore]) -> list[Table]:
                 figures["median_deg"],
             )
         )
-    columns = ("category", "videos", "set aside", "pairs", "Acc30 %", "Acc15 %", "Acc10 %", "Acc30 95 %")
+    columns = ("category", "videos", "set aside", "pairs", "Acc30", "Acc15", "Acc10", "Acc30 95%", "median")
     pairs = Table(
-        "Relative rotation over all pairs of videos",
-        (*columns, "median deg"),
+        "Relative rotation over all pairs of videos, accuracies in per cent, angles in degrees",
+        columns,
         rows,
         note="A pair with a video that was set aside counts as failed.",
     )

@@ -73,7 +73,7 @@ def _draw_truth(
 
 def _window(box: tuple[float, ...], shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     """A square about the box with a margin, as left, top, right, bottom; it may leave the image."""
-    side = round(1.3 * max(box[2], box[3]))
+    side = round(min(1.3 * max(box[2], box[3]), max(shape[:2])))
     left = round(box[0] + box[2] / 2 - side / 2)
     top = round(box[1] + box[3] / 2 - side / 2)
     return left, top, left + side, top + side

@@ -14,7 +14,14 @@ from surfpose_ros.evaluation.tables import Cell, Table
 
 SIDES = ("front", "left", "rear", "right")
 _SHOWN = ("acc30", "acc15", "acc10", "median_deg")
-_COLUMNS = ("Acc30 %", "Acc15 %", "Acc10 %", "median deg")
+_COLUMNS = ("Acc30", "Acc15", "Acc10", "median")
+# Short names of columns fit a terminal of 80 characters.
+_UNITS = ", accuracies in per cent, angles in degrees"
+_CSV_COLUMNS = (
+    "image", "category", "score", "error_deg", "symmetric_deg", "heading_deg", "best_hypothesis_deg",
+    "translation_m", "box_overlap", "box_overlap_3d", "azimuth_deg", "occlusion", "seconds",
+    *(f"r{row}{column}" for row in range(3) for column in range(3)), "tx", "ty", "tz",
+)  # fmt: skip
 
 
 def pose_figures(outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -57,8 +64,8 @@ def pose_tables(outcomes: Sequence[Outcome], note: str = "") -> list[Table]:
         others.insert(0, ("the model, symmetry forgiven", "symmetric"))
     for name, key in [*others, ("constant best guess", "constant_guess")]:
         rows.append([name, *_cells(figures[key]), None, ""])
-    columns = ("", "n", *_COLUMNS, "flips %", "Acc30 95 %")
-    tables = [Table("Rotation", columns, rows, note)]
+    columns = ("", "n", *_COLUMNS, "flips", "Acc30 95%")
+    tables = [Table(f"Rotation{_UNITS}", columns, rows, note)]
     if "translation" in figures:
         tables.append(_translation_table(figures["translation"]))
     tables.append(_grouped("By direction of view", "seen from", outcomes, _direction, _directions()))
@@ -88,21 +95,15 @@ def confusion_table(outcomes: Sequence[Outcome]) -> Table:
         row = [*counts[side], missed[side]]
         shares = [100 * float(count) / total if total else None for count in row]
         rows.append([name, int(total), *shares])
-    columns = ("seen side", "n", *(f"said {side} %" for side in SIDES), "nothing %")
-    return Table("Which side was taken for which", columns, rows)
+    columns = ("seen", "n", *(f"said {side}" for side in SIDES), "nothing")
+    return Table("Which side was taken for which, in per cent", columns, rows)
 
 
 def outcomes_csv(outcomes: Sequence[Outcome]) -> str:
     """One row an image: truth, estimate, errors, score."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        [
-            "image", "category", "score", "error_deg", "symmetric_deg", "heading_deg",
-            "best_hypothesis_deg", "translation_m", "box_overlap", "box_overlap_3d", "azimuth_deg", "occlusion", "seconds",
-            *(f"r{row}{column}" for row in range(3) for column in range(3)), "tx", "ty", "tz",
-        ]
-    )  # fmt: skip
+    writer.writerow(_CSV_COLUMNS)
     for outcome in outcomes:
         numbers = [
             outcome.error_deg, outcome.symmetric_deg, outcome.heading_deg, outcome.rival_deg,
@@ -159,7 +160,7 @@ def _grouped(
             flips = np.mean([abs(outcome.heading_deg) > FLIP_DEG for outcome in members])
             figures = rotation_figures([outcome.error_deg for outcome in members])
             rows.append([group or "not said", *_cells(figures), 100 * float(flips)])
-    return Table(title, (name, "n", *_COLUMNS, "flips %"), rows)
+    return Table(title + _UNITS, (name, "n", *_COLUMNS, "flips"), rows)
 
 
 def _surest_half(outcomes: Sequence[Outcome]) -> NDArray[np.intp]:

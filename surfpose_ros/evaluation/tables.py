@@ -6,10 +6,14 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import rich.box
+import rich.markup
 import rich.table
 
 Cell = str | int | float | bool | None
 
+# Columns of text are not squeezed below this width on a narrow terminal.
+_READABLE = 32
 # Written out only where they mean something else in LaTeX than on paper.
 _LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
     character: f"\\{character}" for character in "&%$#_{}"
@@ -53,17 +57,25 @@ class Table:
 
     def numeric(self) -> list[bool]:
         """Which columns hold numbers only, and are aligned to the right."""
-        return [
-            all(cell is None or isinstance(cell, int | float) for cell in column)
-            for column in (zip(*self.rows, strict=True) if self.rows else [()] * len(self.columns))
-        ]
+        columns = zip(*self.rows, strict=True) if self.rows else [()] * len(self.columns)
+        return [all(cell is None or isinstance(cell, int | float) for cell in column) for column in columns]
 
     def rich(self) -> rich.table.Table:
         """For a terminal."""
-        table = rich.table.Table(title=self.title, title_justify="left", caption=self.note or None)
-        table.caption_justify = "left"
-        for name, numeric in zip(self.columns, self.numeric(), strict=True):
-            table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        table = rich.table.Table(
+            title=self.title,
+            title_justify="left",
+            title_style="bold",
+            caption=self.note or None,
+            caption_justify="left",
+            box=rich.box.SIMPLE_HEAD,
+            pad_edge=False,
+            padding=(0, 1, 0, 0),
+        )
+        for name, numeric, cells in zip(self.columns, self.numeric(), self._columns(), strict=True):
+            widest = max(map(len, cells), default=0)
+            least = min(widest, _READABLE)
+            table.add_column(name, justify="right" if numeric else "left", overflow="fold", min_width=least)
         for row in self.texts():
             table.add_row(*map(rich.markup.escape, row))
         return table
@@ -106,6 +118,9 @@ class Table:
             f"<figure><figcaption>{html.escape(self.title)}</figcaption><div class='scroll'><table>"
             f"<thead>{row('th', self.columns)}</thead><tbody>{body}</tbody></table></div>{note}</figure>"
         )
+
+    def _columns(self) -> list[tuple[str, ...]]:
+        return list(zip(*self.texts(), strict=True)) if self.rows else [()] * len(self.columns)
 
     def _text(self, cell: Cell) -> str:
         if cell is None:

@@ -138,12 +138,8 @@ def test_figures_and_tables_of_known_outcomes(picture):
     assert figures["surest_half"]["acc15"] == 1.0
     assert figures["constant_guess"]["acc30"] == pytest.approx(0.5)
     tables = {table.title: table for table in pose_tables(outcomes)}
-    assert set(tables) == {
-        "Rotation",
-        "By direction of view",
-        "Which side was taken for which",
-        "By occlusion",
-    }
+    titles = {title.split(",")[0] for title in tables}
+    assert titles == {"Rotation", "By direction of view", "Which side was taken for which", "By occlusion"}
     confusion = {row[0]: row[1:] for row in confusion_table(outcomes).rows}
     assert confusion["front"] == [3, 100.0, 0.0, 0.0, 0.0, 0.0]
     assert confusion["left"] == pytest.approx([3, 0, 100 / 3, 0, 100 / 3, 100 / 3])
