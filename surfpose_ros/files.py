@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+@cache
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
@@ -89,7 +91,7 @@ def read_versioned(path: Path, parse: Callable[[str], Any], *, kind: str, versio
         content = parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SurfposeError(f"{path}: no such file; it should be the {kind}") from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except Exception as error:  # PyYAML raises IndexError, AttributeError, RecursionError, ... too
         reason = " ".join(str(error).split())
         raise SurfposeError(f"{path}: cannot be read as the {kind} ({reason})") from error
     if not isinstance(content, dict) or "format_version" not in content:
@@ -112,7 +114,10 @@ def inside(folder: Path, name: str) -> Path:
         >>> inside(Path("/data"), "a/b.jpg").as_posix()
         '/data/a/b.jpg'
     """
-    path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise SurfposeError(f"{name!r} leads out of the folder {folder}; names must stay inside it")
-    return path
+    try:
+        path = folder / name
+        if path.resolve().is_relative_to(folder.resolve()):
+            return path
+    except (TypeError, ValueError, RuntimeError, OSError):  # no string, a null character, a loop of links
+        pass
+    raise SurfposeError(f"{name!r} leads out of the folder {folder}; names must stay inside it")
