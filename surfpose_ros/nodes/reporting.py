@@ -1,5 +1,6 @@
 """A node's own account of itself on /diagnostics: at once when it changes, and once a second."""
 
+import re
 import threading
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -26,7 +27,7 @@ class Reporter:
         with self._lock:
             before = self._statuses.get(status.name)
             self._statuses[status.name] = status
-        if before is None or (before.level, before.message) != (status.level, status.message):
+        if before is None or _gist(before) != _gist(status):
             self._log(status, before)
             self.publish()
 
@@ -58,3 +59,8 @@ class Reporter:
             logger.warning(f"{status.name}: {status.message}")
         elif before is not None and before.level != Level.OK:
             logger.info(f"{status.name}: {status.message}")
+
+
+def _gist(status: Status) -> tuple[Level, str]:
+    """Level and message without its figures, which change all the time."""
+    return status.level, re.sub(r"[\d.]+", "#", status.message)
