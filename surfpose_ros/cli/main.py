@@ -1,7 +1,10 @@
 """`surfpose`: loads only the subcommand that is called; turns errors into one line and an exit code."""
 
 import importlib
+import os
+import platform
 import sys
+from importlib import metadata
 from typing import Any
 
 import typer
@@ -58,14 +61,23 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        ros = f"{os.environ.get('ROS_DISTRO', 'from PyPI')} (rclpy {_version('rclpy')})"
         typer.echo(f"surfpose {__version__}")
+        typer.echo(f"Python {platform.python_version()}, torch {_version('torch')}, ROS 2 {ros}")
         raise typer.Exit
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
 
 @app.callback()
 def surfpose(
     version: bool = typer.Option(
-        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
+        False, "--version", callback=_print_version, is_eager=True, help="Print the versions that matter."
     ),
 ) -> None:
     """Teach a robot the 6D pose of a category of objects from plain videos, and use it live."""
@@ -77,6 +89,12 @@ def main() -> None:
         app(prog_name="surfpose")
     except SurfposeError as error:
         typer.echo(f"surfpose: {error}", err=True)
+        sys.exit(1)
+    except OSError as error:  # a full disk, a folder that may not be written
+        if error.strerror is None:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"surfpose: {where}{error.strerror.lower()}", err=True)
         sys.exit(1)
     except (Cancelled, KeyboardInterrupt):
         typer.echo("surfpose: stopped; finished steps are kept, run it again to go on", err=True)

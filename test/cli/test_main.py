@@ -1,0 +1,65 @@
+import subprocess
+import sys
+
+import pytest
+
+from surfpose_ros import __version__
+from surfpose_ros.cli import main
+from surfpose_ros.errors import SurfposeError
+from surfpose_ros.progress import Cancelled
+
+
+def surfpose(*arguments):
+    command = [sys.executable, "-m", "surfpose_ros.cli.main", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_version_names_those_of_python_torch_and_ros():
+    result = surfpose("--version")
+    assert result.returncode == 0
+    assert result.stdout.startswith(f"surfpose {__version__}\n")
+    assert "torch 2." in result.stdout
+    assert "ROS 2" in result.stdout
+
+
+def test_help_lists_every_command_without_importing_pytorch():
+    code = (
+        "import sys; from surfpose_ros.cli import main; sys.argv = ['surfpose', '--help']\n"
+        "try: main.main()\n"
+        "finally: assert 'torch' not in sys.modules"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert all(name in result.stdout for name in main.COMMANDS)
+
+
+@pytest.mark.parametrize("arguments", [["no-such-command"], ["--no-such-option"], ["doctor", "--no-such"]])
+def test_wrong_usage_exits_with_2(arguments):
+    assert surfpose(*arguments).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (SurfposeError("mug_03: no images"), "surfpose: mug_03: no images\n"),
+        (PermissionError(13, "Permission denied", "/models"), "surfpose: /models: permission denied\n"),
+        (OSError(28, "No space left on device"), "surfpose: no space left on device\n"),
+        (Cancelled(), "surfpose: stopped; finished steps are kept, run it again to go on\n"),
+    ],
+)
+def test_errors_for_people_are_one_line_and_exit_code_1(monkeypatch, capsys, error, message):
+    def fail(**_):
+        raise error
+
+    monkeypatch.setattr(main, "app", fail)
+    with pytest.raises(SystemExit) as caught:
+        main.main()
+    assert caught.value.code == 1
+    assert capsys.readouterr().err == message
+
+
+@pytest.mark.parametrize("name", sorted(main.COMMANDS))
+def test_every_command_explains_itself(name):
+    result = surfpose(name, "--help")
+    assert result.returncode == 0, result.stderr
+    assert "Usage" in result.stdout
