@@ -13,6 +13,7 @@ from std_srvs.srv import Trigger
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.messages.diagnostics import Level, Status
 from surfpose_ros.nodes import optional
+from surfpose_ros.nodes.camera_infos import CameraInfos
 from surfpose_ros.nodes.model_store import ModelStore
 from surfpose_ros.nodes.newest_frame import FrameMessages, NewestFrame
 from surfpose_ros.nodes.parameters import Parameter, Parameters
@@ -94,7 +95,7 @@ class PoseNode(LifecycleNode):
         """Subscribe and begin to work."""
         partners = [role for role in ("depth", "detections_2d") if self.parameters[f"use_{role}"]]
         self._newest = NewestFrame(partners, self.parameters["match_tolerance"])
-        self._info: RawMessage | None = None
+        self._infos = CameraInfos()
         self._timing = Timing()
         self._processor = PoseWorker(self.parameters["rectified"], self.parameters["detection_classes"])
         self._processor.know_symmetries(self._store.models.values())
@@ -203,7 +204,7 @@ class PoseNode(LifecycleNode):
 
     def _on_message(self, message: RawMessage) -> None:
         if message.role == "camera_info":
-            self._info = message
+            self._infos.put(message)
         else:
             self._newest.put(message)
 
@@ -233,9 +234,10 @@ class PoseNode(LifecycleNode):
             raise SurfposeError(
                 f"the image is {age:.1f} s old and max_age is {max_age:g} s: do the clocks agree?"
             )
-        if self._info is None:
+        info = self._infos.at(frame.image.stamp)
+        if info is None:
             raise SurfposeError("no camera_info has come, and poses need the intrinsics")
-        posed = self._processor(frame, self._info, self._store.estimator, self.parameters["tracking"])
+        posed = self._processor(frame, info, self._store.estimator, self.parameters["tracking"])
         before = time.perf_counter()
         self._output.publish(
             posed.objects, posed.header, self.parameters["publish_tf"], self.parameters["marker_lifetime"]

@@ -19,6 +19,7 @@ from rclpy.subscription import Subscription
 from surfpose_ros.errors import SurfposeError
 
 LATCHED_KEPT = 50
+SMALL_DEPTH = 100
 FRESH_S = 2.0
 
 # Types that a role may have, the usual one first.
@@ -103,7 +104,7 @@ class RawTopics:
     def __init__(
         self, node: Node, roles: Sequence[str], receive: Callable[[RawMessage], None], depth: int
     ) -> None:
-        """Subscribe; `depth` messages of a topic wait while the node is busy."""
+        """Subscribe; `depth` images of a topic wait while the node is busy, and more of small messages."""
         self._node = node
         self._receive = receive
         self._depth = depth
@@ -184,7 +185,7 @@ class RawTopics:
         topic.offer = offer
         qos = QoSProfile(
             history=HistoryPolicy.KEEP_LAST,
-            depth=max(self._depth, LATCHED_KEPT) if offer.latched else self._depth,
+            depth=self._depth if offer.type_name in IMAGES and not offer.latched else SMALL_DEPTH,
             reliability=ReliabilityPolicy.RELIABLE if offer.reliable else ReliabilityPolicy.BEST_EFFORT,
             durability=DurabilityPolicy.TRANSIENT_LOCAL if offer.latched else DurabilityPolicy.VOLATILE,
         )

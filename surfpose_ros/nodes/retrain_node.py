@@ -1,0 +1,131 @@
+"""Retrains a category from a folder of captures on request, in a thread of its own.
+
+Finished steps stay in the work folder: a cancelled or killed training goes on where it stopped.
+"""
+
+import json
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.node import Node
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+from surfpose_ros.errors import SurfposeError
+from surfpose_ros.messages.diagnostics import Level, Status, diagnostic_array
+from surfpose_ros.nodes.parameters import Parameter, Parameters
+from surfpose_ros.nodes.reporting import Reporter
+from surfpose_ros.nodes.running import run
+from surfpose_ros.progress import Cancelled
+
+PARAMETERS = (
+    Parameter("category", "", "Name of the category, such as mug.", live=True),
+    Parameter("captures_dir", "captures", "Folder of captures, as capture_node writes them; those of other "
+              "categories are left out.", live=True),
+    Parameter("output_dir", "", "Folder of the model; empty for models/<category>.", live=True),
+    Parameter("work_dir", "", "Folder of the stages' work; empty for work/<category>.", live=True),
+    Parameter("reload_service", "pose_node/reload", "Called after success, for a running pose_node to take the "
+              "new model; empty for none.", live=True),
+)  # fmt: skip
+
+
+class RetrainNode(Node):
+    """Turns recorded captures into a category model when asked."""
+
+    def __init__(self) -> None:
+        super().__init__("retrain_node")
+        self.parameters = Parameters(self, PARAMETERS)
+        self._reporter = Reporter(self)
+        self._progress_out = self.create_publisher(DiagnosticArray, "~/progress", 10)
+        self._report_out = self.create_publisher(String, "~/report", 1)
+        self._cancelled = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.create_service(Trigger, "~/start", self._start)
+        self.create_service(Trigger, "~/cancel", self._cancel)
+        self._say(Level.OK, "idle; call ~/start")
+
+    def destroy_node(self) -> None:
+        """Stop at the next step."""
+        self._cancelled.set()
+        if self._thread:
+            self._thread.join()
+        super().destroy_node()
+
+    def _start(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        if self._thread and self._thread.is_alive():
+            response.message = "training is under way already; call ~/cancel first"
+        elif not self.parameters["category"]:
+            response.message = "set the parameter category first"
+        else:
+            self._cancelled.clear()
+            self._thread = threading.Thread(target=self._train, name="retrain", daemon=True)
+            self._thread.start()
+            response.success, response.message = True, "started; see ~/progress"
+        return response
+
+    def _cancel(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = bool(self._thread and self._thread.is_alive())
+        response.message = "stopping at the next step" if response.success else "nothing is being trained"
+        self._cancelled.set()
+        return response
+
+    def _train(self) -> None:
+        try:
+            report = self._retrain()
+        except Cancelled:
+            self._say(Level.OK, "cancelled; finished steps are kept, call ~/start to go on")
+        except SurfposeError as error:
+            self._say(Level.ERROR, str(error))
+        except Exception as error:  # the node stays, whatever happens in training
+            self.get_logger().error(f"{error!r}")
+            self._say(Level.ERROR, f"bug: {error!r}; please report it with the log")
+        else:
+            figures = asdict(report)
+            self._report_out.publish(String(data=json.dumps(figures, default=str)))
+            self._say(Level.OK, "done", figures)
+            self._ask_for_reload()
+
+    def _retrain(self) -> Any:
+        from surfpose_ros.category.retrain import RetrainSettings, retrain
+        from surfpose_ros.video.capture import find_captures, read_info
+
+        category = self.parameters["category"]
+        folder = Path(self.parameters["captures_dir"]).expanduser()
+        captures = [path for path in find_captures([folder]) if read_info(path).category == category]
+        if not captures:
+            raise SurfposeError(f"{folder}: no capture of the category {category!r} in it")
+        out = Path(self.parameters["output_dir"] or f"models/{category}").expanduser()
+        work = Path(self.parameters["work_dir"] or f"work/{category}").expanduser()
+        return retrain(captures, category, out, work, RetrainSettings(), self._on_progress)
+
+    def _on_progress(self, stage: str, done: int, total: int, note: str = "") -> None:
+        if self._cancelled.is_set():
+            raise Cancelled
+        self._say(Level.OK, stage, {"done": done, "total": total, "note": note})
+
+    def _say(self, level: Level, message: str, values: dict[str, Any] | None = None) -> None:
+        status = Status("training", level, message, values or {})
+        self._reporter.report(status)
+        self._progress_out.publish(diagnostic_array([status], self.get_clock().now().to_msg()))
+
+    def _ask_for_reload(self) -> None:
+        name = self.parameters["reload_service"]
+        if not name:
+            return
+        client = self.create_client(Trigger, name)
+        if client.service_is_ready():
+            client.call_async(Trigger.Request())
+        else:
+            self.get_logger().info(f"nobody offers {name}; start pose_node with the new model")
+
+
+def main() -> None:
+    """Run the node."""
+    run(RetrainNode)
+
+
+if __name__ == "__main__":
+    main()
