@@ -1,0 +1,47 @@
+"""`surfpose reconstruct`: captures to surfaces."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from surfpose_ros.backbones.registry import DEFAULT_BACKBONE
+from surfpose_ros.cli.console import JsonOption, err, out, print_json, progress_bars
+from surfpose_ros.surface.batch import reconstruct_captures
+from surfpose_ros.surface.reconstruct import ReconstructSettings
+from surfpose_ros.video.capture import POSE_SOURCES, find_captures
+
+app = typer.Typer()
+
+
+@app.command()
+def reconstruct(
+    captures: Annotated[list[Path], typer.Argument(help="Capture folders, or folders of captures.")],
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder for the surfaces.")],
+    poses: Annotated[str, typer.Option(help=f"Pose source: {', '.join(POSE_SOURCES)}.")] = "auto",
+    vertices: Annotated[int, typer.Option(min=50, max=20000, help="Vertices of a mesh at most.")] = 500,
+    backbone: Annotated[str, typer.Option(help="For the surface features.")] = DEFAULT_BACKBONE,
+    device: Annotated[str, typer.Option(help="torch device of the backbone: cpu, cuda, cuda:1.")] = "cpu",
+    as_json: JsonOption = False,
+) -> None:
+    """Turn captures into surfaces: cameras, masks, mesh, features.
+
+    Surfaces that are there and whose capture and settings have not changed are kept. A bad capture does
+    not stop the others; it is named at the end, and the exit code is 1.
+    """
+    if poses not in POSE_SOURCES:
+        raise typer.BadParameter(f"{poses!r} is not one of {', '.join(POSE_SOURCES)}", param_hint="--poses")
+    folders = find_captures(captures)
+    settings = ReconstructSettings(max_vertices=vertices)
+    with progress_bars(quiet=as_json) as progress:
+        report = reconstruct_captures(folders, out_dir, settings, backbone, device, poses, progress)
+    if as_json:
+        print_json({"made": report.made, "kept": report.kept, "failed": report.failed})
+    else:
+        out.print(
+            f"{len(report.made)} surfaces made, {len(report.kept)} kept, in {out_dir}", soft_wrap=True
+        )
+        for reason in report.failed.values():
+            err.print(f"surfpose: {reason}", soft_wrap=True)
+    if report.failed:
+        raise typer.Exit(1)

@@ -1,0 +1,101 @@
+"""Many captures to surfaces: unchanged ones are kept, a bad capture does not stop the others."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from surfpose_ros.backbones.registry import DEFAULT_BACKBONE, backbone_checksum, load_backbone
+from surfpose_ros.errors import SurfposeError
+from surfpose_ros.progress import Progress, silent
+from surfpose_ros.surface.reconstruct import ReconstructSettings, reconstruct
+from surfpose_ros.surface.surface import FORMAT_VERSION, save_surface, surface_made_from
+from surfpose_ros.video.reader import read_capture
+
+# Raise it where a change of the code changes surfaces, so that old ones are not kept.
+RECIPE = 1
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """What became of each capture.
+
+    Attributes:
+        made: names of the surfaces made now.
+        kept: names of those that were there already.
+        failed: capture folder to the reason, one line.
+    """
+
+    made: list[str]
+    kept: list[str]
+    failed: dict[str, str]
+
+
+def reconstruct_captures(
+    captures: Sequence[Path],
+    out: Path,
+    settings: ReconstructSettings | None = None,
+    backbone_name: str = DEFAULT_BACKBONE,
+    device: str = "cpu",
+    poses: str = "auto",
+    progress: Progress = silent,
+) -> BatchReport:
+    """Make the surface of each capture in `out`, named after the capture's folder.
+
+    Args:
+        captures: capture folders; their names must differ.
+        out: folder for the surfaces.
+        settings: sizes; the defaults serve.
+        backbone_name: for the features.
+        device: torch device of the backbone.
+        poses: a pose source, or auto for each capture's own.
+        progress: told of each capture.
+
+    Raises:
+        SurfposeError: two captures of one name.
+    """
+    settings = settings or ReconstructSettings()
+    names = [capture.resolve().name for capture in captures]
+    for name in names:
+        if names.count(name) > 1:
+            raise SurfposeError(
+                f"two captures are called {name!r}; surfaces are named after them: rename one"
+            )
+    backbone = load_backbone(backbone_name, device)
+    recipe = json.dumps([RECIPE, FORMAT_VERSION, asdict(settings), poses, backbone_checksum(backbone)])
+    report = BatchReport([], [], {})
+    progress("surfaces", 0, len(captures))
+    for done, (capture, name) in enumerate(zip(captures, names, strict=True), start=1):
+        try:
+            digest = capture_digest(capture, recipe)
+            if surface_made_from(out, name) == digest:
+                report.kept.append(name)
+            else:
+                video = read_capture(capture, poses=poses)
+                save_surface(reconstruct(video, backbone, settings), out, digest)
+                report.made.append(name)
+        except SurfposeError as error:
+            report.failed[str(capture)] = str(error)
+        progress("surfaces", done, len(captures), name)
+    return report
+
+
+def capture_digest(capture: Path, recipe: str = "") -> str:
+    """SHA-256 over the names and contents of a capture's files, and a recipe.
+
+    Raises:
+        SurfposeError: no such folder, or a file that cannot be read.
+    """
+    if not capture.is_dir():
+        raise SurfposeError(f"{capture}: no such capture folder")
+    digest = hashlib.sha256(recipe.encode())
+    try:
+        for path in sorted(path for path in capture.iterdir() if path.is_file()):
+            digest.update(path.name.encode())
+            with path.open("rb") as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+    except OSError as error:
+        raise SurfposeError(f"{error.filename}: cannot be read ({error.strerror})") from error
+    return digest.hexdigest()

@@ -1,0 +1,139 @@
+"""An object video to its surface: visual hull from masks and cameras, then features on its vertices."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from surfpose_ros.backbones.interface import Backbone
+from surfpose_ros.errors import SurfposeError
+from surfpose_ros.geometry.meshes import Mesh
+from surfpose_ros.progress import Progress, silent
+from surfpose_ros.surface.features import view_features
+from surfpose_ros.surface.hull import best_level, bounding_cube, carve
+from surfpose_ros.surface.meshing import coarse_mesh, mesh_problems
+from surfpose_ros.surface.silhouettes import SilhouetteViews, silhouette_views
+from surfpose_ros.surface.surface import Surface, SurfaceView
+from surfpose_ros.surface.up import up_from_cameras
+from surfpose_ros.surface.view_fit import fit_translations
+from surfpose_ros.video.object_video import Frame, ObjectVideo
+
+MIN_VIEWS = 6
+# Masks that agree less than this with their own hull come from wrong poses or wrong masks.
+MIN_OVERLAP = 0.6
+
+
+@dataclass(frozen=True)
+class ReconstructSettings:
+    """How surfaces are made.
+
+    Attributes:
+        max_vertices: of the coarse mesh.
+        resolution: of the finest carving grid, points along the object's longest side.
+        image_size: side of the object's crop that the backbone sees, pixels.
+        views_kept: K, features a vertex keeps. Sixteen of the squarest views: the mean over them was
+            within noise of the mean over all, and 500 vertices stay at a few megabytes.
+    """
+
+    max_vertices: int = 500
+    resolution: int = 112
+    image_size: int = 448
+    views_kept: int = 16
+
+
+def reconstruct(
+    video: ObjectVideo,
+    backbone: Backbone,
+    settings: ReconstructSettings | None = None,
+    progress: Progress = silent,
+) -> Surface:
+    """The surface of one video.
+
+    Args:
+        video: with masks and camera poses.
+        backbone: for the features.
+        settings: sizes; the defaults serve.
+        progress: told of the features of each frame.
+
+    Raises:
+        SurfposeError: too few frames with mask and pose, or masks that do not fit the poses.
+    """
+    settings = settings or ReconstructSettings()
+    frames = usable_frames(video)
+    views = silhouette_views(frames, size=128)
+    if not video.poses_exact:
+        views = fit_translations(views)
+    dense, overlap = hull_mesh(views, settings.resolution, video)
+    if overlap < MIN_OVERLAP:
+        raise SurfposeError(
+            f"{video.name}: masks and camera poses do not fit (their hull overlaps the masks by "
+            f"{overlap:.0%} only); check that the object did not move against the frame of the poses"
+        )
+    mesh = coarse_mesh(dense, settings.max_vertices)
+    poses = views.camera_from_video
+    features, valid = view_features(
+        mesh, frames, poses, backbone, settings.image_size, settings.views_kept, progress
+    )
+    up, sigma = _up(video, poses)
+    return Surface(
+        name=video.name,
+        category=video.category,
+        backbone=backbone.name,
+        mesh=mesh,
+        features=features,
+        feature_valid=valid,
+        views=[
+            SurfaceView(frame.name, frame.camera, pose) for frame, pose in zip(frames, poses, strict=True)
+        ],
+        metric=video.metric,
+        up=up,
+        up_sigma_deg=sigma,
+        notes=(*video.notes, *mesh_problems(mesh), f"silhouette overlap {overlap:.3f}"),
+    )
+
+
+def usable_frames(video: ObjectVideo) -> list[Frame]:
+    """The frames with a pose and a mask that is neither empty nor full.
+
+    Raises:
+        SurfposeError: too few of them.
+    """
+    if not any(frame.camera_from_video is not None for frame in video.frames):
+        raise SurfposeError(
+            f"{video.name}: no camera poses (pose source {video.pose_source}); record TF or the "
+            "turntable's joint_states with the bag"
+        )
+    posed = [frame for frame in video.frames if frame.camera_from_video is not None]
+    if all(frame.mask is None for frame in posed):
+        raise SurfposeError(
+            f"{video.name}: no masks; record a mask topic, or a few pictures of the empty scene on a "
+            "background topic"
+        )
+    usable = [frame for frame in posed if frame.mask is not None and 0.0005 < frame.mask.mean() < 0.95]
+    if len(usable) < MIN_VIEWS:
+        raise SurfposeError(
+            f"{video.name}: only {len(usable)} of {len(posed)} frames have a mask with an object in it, "
+            f"and {MIN_VIEWS} are needed; check the mask topic or record more views"
+        )
+    return usable
+
+
+def hull_mesh(views: SilhouetteViews, resolution: int, video: ObjectVideo) -> tuple[Mesh, float]:
+    """The dense hull and its mean silhouette overlap: a coarse grid finds the box, a fine one the shape."""
+    centre, half = bounding_cube(views)
+    small = views.reduced(2)
+    coarse = carve(small, centre - half, centre + half, 40, softness=1.0)
+    level, _ = best_level(coarse, small, steps=6)
+    vertices = coarse.mesh(level).vertices
+    margin = 2 * coarse.spacing
+    low, high = vertices.min(axis=0) - margin, vertices.max(axis=0) + margin
+    fine = carve(views, low, high, resolution, softness=1.0)
+    if video.up is not None and video.floor is not None:
+        fine = fine.above(video.up, video.floor)
+    level, overlap = best_level(fine, small, low=max(level - 0.15, 0.4), high=min(level + 0.15, 0.99))
+    return fine.mesh(level), overlap
+
+
+def _up(video: ObjectVideo, poses: np.ndarray) -> tuple[np.ndarray | None, float | None]:
+    if video.up is not None:
+        return video.up, 0.5
+    return up_from_cameras(poses) or (None, None)

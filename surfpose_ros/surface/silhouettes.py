@@ -1,0 +1,100 @@
+"""The masks of a video as signed distances, on square crops of one size around the object."""
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from surfpose_ros.geometry.cameras import Camera
+from surfpose_ros.geometry.meshes import Mesh
+from surfpose_ros.geometry.visibility import RayCaster
+from surfpose_ros.video.object_video import Frame
+
+
+@dataclass(frozen=True)
+class SilhouetteViews:
+    """Silhouettes and the cameras of their crops.
+
+    Attributes:
+        distances: signed distance to the silhouette in crop pixels, positive inside, ``(N, S, S)`` float32.
+        intrinsics: of the crops, ``(N, 3, 3)`` float64.
+        camera_from_video: rigid transforms, ``(N, 4, 4)`` float64.
+    """
+
+    distances: np.ndarray
+    intrinsics: np.ndarray
+    camera_from_video: np.ndarray
+
+    @property
+    def size(self) -> int:
+        """Side of the crops in pixels."""
+        return self.distances.shape[-1]
+
+    def moved(self, camera_from_video: np.ndarray) -> "SilhouetteViews":
+        """The same silhouettes with other poses."""
+        return replace(self, camera_from_video=camera_from_video)
+
+    def reduced(self, factor: int) -> "SilhouetteViews":
+        """The same views on crops smaller by a whole factor."""
+        count, small = len(self.distances), self.size // factor
+        blocks = self.distances.reshape(count, small, factor, small, factor)
+        intrinsics = self.intrinsics.copy()
+        intrinsics[:, :2, 2] = (intrinsics[:, :2, 2] + 0.5) / factor - 0.5
+        intrinsics[:, :2, :2] /= factor
+        return SilhouetteViews(blocks.mean(axis=(2, 4)) / factor, intrinsics, self.camera_from_video)
+
+
+def silhouette_views(frames: list[Frame], size: int, margin: float = 0.15) -> SilhouetteViews:
+    """Crop each frame's mask square around the object, `margin` of its side free, to `size` pixels.
+
+    All frames must have masks and poses.
+    """
+    distances, intrinsics, poses = [], [], []
+    for frame in frames:
+        if frame.mask is None or frame.camera_from_video is None:
+            raise ValueError(f"frame {frame.name} has no mask or no camera pose")
+        x, y, width, height = cv2.boundingRect(frame.mask.astype(np.uint8))
+        side = max(width, height) * (1 + 2 * margin)
+        left, top = x + width / 2 - side / 2, y + height / 2 - side / 2
+        # Where the crop's pixels lie in the frame; beyond the frame its border's value goes on, so that
+        # an object that leaves the picture is not cut off there.
+        steps = (np.arange(size, dtype=np.float32) + 0.5) * (side / size) - 0.5
+        columns, rows = np.meshgrid(left + steps, top + steps)
+        full = signed_distance(frame.mask) * (size / side)
+        crop = cv2.remap(
+            full,
+            columns.astype(np.float32),
+            rows.astype(np.float32),
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        distances.append(crop)
+        intrinsics.append(frame.camera.cropped(left, top, size, size, size / side).matrix)
+        poses.append(frame.camera_from_video)
+    return SilhouetteViews(np.stack(distances), np.stack(intrinsics), np.stack(poses))
+
+
+def signed_distance(mask: np.ndarray) -> np.ndarray:
+    """Distance of each pixel to the edge of a mask ``(H, W)`` bool, pixels, positive inside, float32."""
+    inside = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    outside = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.where(mask, inside - 0.5, 0.5 - outside).astype(np.float32)
+
+
+def mesh_silhouettes(mesh: Mesh, views: SilhouetteViews) -> np.ndarray:
+    """The silhouettes that a mesh in the video's frame would have, ``(N, S, S)`` bool."""
+    caster = RayCaster(mesh)
+    cameras = [Camera(matrix, views.size, views.size) for matrix in views.intrinsics]
+    return np.stack(
+        [
+            caster.surface_map(pose, camera)[1] >= 0
+            for pose, camera in zip(views.camera_from_video, cameras, strict=True)
+        ]
+    )
+
+
+def overlaps(silhouettes: np.ndarray, views: SilhouetteViews) -> np.ndarray:
+    """Intersection over union of silhouettes ``(N, S, S)`` bool with the views' own, ``(N,)``."""
+    inside = views.distances > 0
+    both = (silhouettes & inside).sum(axis=(1, 2))
+    return both / np.maximum((silhouettes | inside).sum(axis=(1, 2)), 1)
