@@ -48,6 +48,10 @@ class LazyGroup(TyperGroup):
         app = importlib.import_module(f"surfpose_ros.cli.{module}").app
         command = typer.main.get_command(app)
         command.name = cmd_name
+        # Shell completion is installed for `surfpose` as a whole.
+        command.params = [
+            p for p in command.params if p.name not in ("install_completion", "show_completion")
+        ]
         return command
 
 
