@@ -81,7 +81,7 @@ def vertex_squareness(mesh: Mesh, frames: list[Frame], poses: np.ndarray) -> np.
 def sample_descriptors(descriptors: Tensor, points: np.ndarray, pose: np.ndarray, camera: Camera) -> Tensor:
     """Unit features ``(P, D)`` of a crop's map ``(D, h, w)`` where points ``(P, 3)`` project.
 
-    Cell i of a map of stride s shows pixels ``s i`` to ``s i + s - 1``; its centre is ``s (i + 0.5) - 0.5``.
+    Cell i of a map of stride s shows ``s i`` to ``s i + s - 1``; its centre is ``s (i + 0.5) - 0.5``
     """
     in_camera = points @ pose[:3, :3].T + pose[:3, 3]
     pixels = in_camera @ camera.matrix.T
