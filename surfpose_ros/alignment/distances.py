@@ -130,7 +130,9 @@ def take(points: Tensor, index: Tensor) -> Tensor:
     return points.gather(1, index[..., None].expand(-1, -1, points.shape[-1]))
 
 
-def pair_distances(shapes: Shapes, matches: Matches, target_from_source: Tensor) -> tuple[Tensor, Tensor]:
+def pair_distances(
+    shapes: Shapes, matches: Matches, target_from_source: Tensor, saturation: float = torch.inf
+) -> tuple[Tensor, Tensor]:
     """D_geo and D_app of every pair under every hypothesis, in diameters.
 
     Each is the mean of both directions, source to target in the target's diameters and back in the
@@ -140,12 +142,19 @@ def pair_distances(shapes: Shapes, matches: Matches, target_from_source: Tensor)
         shapes: the surfaces.
         matches: of P pairs.
         target_from_source: ``(P, H, 4, 4)`` between normalised frames.
+        saturation: see `saturated`; infinite for the paper's distances.
 
     Returns:
         ``(P, H)`` and ``(P, H)``; differentiable with respect to the transforms.
     """
     there = _one_way(
-        shapes, matches.source, matches.target, matches.forward, matches.source_weights, target_from_source
+        shapes,
+        matches.source,
+        matches.target,
+        matches.forward,
+        matches.source_weights,
+        target_from_source,
+        saturation,
     )
     back = _one_way(
         shapes,
@@ -154,29 +163,50 @@ def pair_distances(shapes: Shapes, matches: Matches, target_from_source: Tensor)
         matches.backward,
         matches.target_weights,
         invert_similarity(target_from_source),
+        saturation,
     )
     return (there[0] + back[0]) / 2, (there[1] + back[1]) / 2
 
 
 def _one_way(
-    shapes: Shapes, source: Tensor, target: Tensor, neighbour: Tensor, weights: Tensor, transforms: Tensor
+    shapes: Shapes,
+    source: Tensor,
+    target: Tensor,
+    neighbour: Tensor,
+    weights: Tensor,
+    transforms: Tensor,
+    saturation: float,
 ) -> tuple[Tensor, Tensor]:
     moved = transform_points(transforms, shapes.vertices[source][:, None])  # (P, H, V, 3)
-    geometric = field_distance(shapes.fields[target], moved)
+    geometric = field_distance(shapes.fields, target, moved)
     matched = take(shapes.vertices[target], neighbour)[:, None]
     appearance = (moved - matched).square().sum(dim=-1).add(1e-12).sqrt()
     weights = weights[:, None]
-    return (weights * geometric).sum(dim=-1), (weights * appearance).sum(dim=-1)
+    return tuple((weights * saturated(each, saturation)).sum(dim=-1) for each in (geometric, appearance))
+
+
+def saturated(distance: Tensor, saturation: float) -> Tensor:
+    """Distances that grow like the plain ones while small, and never beyond `saturation`.
+
+    ``c d / (c + d)``: at ``d = c`` a vertex counts half. A robust kernel (Geman and McClure, 1987, of the
+    square root), under which parts that differ between objects do not pull.
+    """
+    return distance if saturation == torch.inf else distance / (1 + distance / saturation)
 
 
 def mixed_distance(
-    shapes: Shapes, matches: Matches, target_from_source: Tensor, alpha: float, budget: int = 1 << 22
+    shapes: Shapes,
+    matches: Matches,
+    target_from_source: Tensor,
+    alpha: float,
+    saturation: float = torch.inf,
+    budget: int = 1 << 22,
 ) -> Tensor:
     """D = (1 - alpha) D_geo + alpha D_app, ``(P, H)``, in chunks of pairs of at most `budget` points."""
     step = max(1, budget // (target_from_source.shape[1] * shapes.vertices.shape[1]))
     parts = []
     for start in range(0, len(matches), step):
         part = slice(start, start + step)
-        geometric, appearance = pair_distances(shapes, matches[part], target_from_source[part])
+        geometric, appearance = pair_distances(shapes, matches[part], target_from_source[part], saturation)
         parts.append((1 - alpha) * geometric + alpha * appearance)
     return torch.cat(parts)

@@ -33,7 +33,9 @@ class JointProblem:
         """D of every pair, ``(P,)``, under common poses ``(N, 4, 4)``."""
         matches = matches or self.pairs.matches
         transforms = invert_similarity(common_from_each[matches.target]) @ common_from_each[matches.source]
-        return mixed_distance(self.shapes, matches, transforms[:, None], self.settings.alpha)[:, 0]
+        return mixed_distance(
+            self.shapes, matches, transforms[:, None], self.settings.alpha, self.settings.saturation
+        )[:, 0]
 
 
 def medoid(problem: JointProblem) -> int:
@@ -131,7 +133,8 @@ def candidate_totals(problem: JointProblem, poses: Tensor, index: int, candidate
     as_source = invert_similarity(poses[mine.target])[:, None] @ candidates[None]
     as_target = from_common[None] @ poses[mine.source][:, None]
     transforms = torch.where(is_source, as_source, as_target)
-    return mixed_distance(problem.shapes, mine, transforms, problem.settings.alpha).sum(dim=0)
+    settings = problem.settings
+    return mixed_distance(problem.shapes, mine, transforms, settings.alpha, settings.saturation).sum(dim=0)
 
 
 def unit_scale(poses: Tensor) -> Tensor:

@@ -93,8 +93,8 @@ def _check_surface(surface: Surface, first: Surface) -> None:
     again = "reconstruct it again"
     if surface.backbone != first.backbone or surface.features.shape[-1] != first.features.shape[-1]:
         raise SurfposeError(
-            f"{surface.name}: features of {surface.backbone} ({surface.features.shape[-1]} numbers), but of "
-            f"{first.name}: {first.backbone} ({first.features.shape[-1]}); use one for all"
+            f"{surface.name}: {surface.features.shape[-1]} features of {surface.backbone}, and of "
+            f"{first.name}: {first.features.shape[-1]} of {first.backbone}; use one backbone for all"
         )
     if len(surface.mesh.vertices) < 4 or not len(surface.mesh.faces):
         raise SurfposeError(f"{surface.name}: {len(surface.mesh.vertices)} vertices are no mesh; {again}")

@@ -53,15 +53,14 @@ def align_pairs(
     transforms, usable = sample_hypotheses(
         shapes, matches, settings.samples, settings.scale_range, generator
     )
-    distance = mixed_distance(shapes, matches, transforms, settings.alpha).masked_fill(~usable, torch.inf)
+
+    def objective(poses: Tensor) -> Tensor:
+        return mixed_distance(shapes, matches, poses, settings.alpha, settings.saturation)
+
+    distance = objective(transforms).masked_fill(~usable, torch.inf)
     transforms, distance = best_distinct(transforms, distance, settings.hypotheses)
-    transforms = descend(
-        transforms,
-        lambda moved: mixed_distance(shapes, matches, moved, settings.alpha),
-        settings.refine_steps,
-    )
-    refined = mixed_distance(shapes, matches, transforms, settings.alpha)
-    distance = torch.where(distance.isinf(), distance, refined)
+    transforms = descend(transforms, objective, settings.refine_steps)
+    distance = torch.where(distance.isinf(), distance, objective(transforms))
     transforms, distance = best_distinct(transforms, distance, settings.hypotheses)
     return PairAlignments(matches, transforms, distance)
 

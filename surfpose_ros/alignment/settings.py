@@ -17,6 +17,8 @@ class AlignmentSettings:
     Attributes:
         alpha: share of the appearance in D, 0 (geometry only) to 1 (appearance only).
         tau: temperature of the cycle weights, in diameters.
+        saturation: distance, in diameters, at which a vertex counts half of what it would: a head that
+            is turned or a missing leg then no longer tilts the rest; infinite is the paper's plain D.
         features: "mean" matches the vertices' mean features, "set" the paper's sets of view features.
         samples: random samples of four matches a pair.
         hypotheses: distinct best transforms a pair that are refined and handed on.
@@ -31,6 +33,7 @@ class AlignmentSettings:
 
     alpha: float = 0.2
     tau: float = 0.9
+    saturation: float = 0.05
     features: Features = "mean"
     samples: int = 1000
     hypotheses: int = 4
@@ -47,6 +50,8 @@ class AlignmentSettings:
             raise SurfposeError(f"alpha is {self.alpha:g}; it is a share between 0 and 1")
         if not self.tau > 0:
             raise SurfposeError(f"tau is {self.tau:g}; it must be above zero")
+        if not self.saturation > 0:
+            raise SurfposeError(f"saturation is {self.saturation:g}; it must be above zero")
         if self.samples < 1 or self.hypotheses < 1:
             raise SurfposeError("samples and hypotheses must be at least 1")
         if not 0 < self.scale_range[0] < 1 < self.scale_range[1]:

@@ -123,16 +123,29 @@ def _nearest_by_force(nodes: Tensor, cloud: Tensor) -> Tensor:
     return torch.cat([torch.cdist(part, cloud).amin(dim=1) for part in nodes.split(1 << 16)])
 
 
-def field_distance(fields: Tensor, points: Tensor) -> Tensor:
-    """Distance from points ``(P, ..., 3)`` to the surfaces of ``(P, G, G, G)`` fields, ``(P, ...)``.
+def field_distance(fields: Tensor, index: Tensor, points: Tensor) -> Tensor:
+    """Distance from points to surfaces, interpolated in their fields.
 
-    Beyond the field's cube, the way to the cube is added, so that the value keeps growing.
+    Beyond a field's cube, the way to the cube is added, so that the value keeps growing.
+
+    Args:
+        fields: ``(N, G, G, G)``.
+        index: which surface, ``(P,)``.
+        points: ``(P, ..., 3)``.
+
+    Returns:
+        ``(P, ...)``; differentiable with respect to the points.
     """
+    count, size = fields.shape[:2]
     flat = points.flatten(1, -2)
     inside = flat.clamp(-FIELD_HALF_WIDTH, FIELD_HALF_WIDTH)
-    grid = (inside / FIELD_HALF_WIDTH)[:, None, None]
+    unit = inside / FIELD_HALF_WIDTH
+    # All fields are one tall volume, N G slices high: choosing one by z copies nothing.
+    slice_ = index[:, None] * size + (unit[..., 2] + 1) / 2 * (size - 1)
+    grid = torch.stack([unit[..., 0], unit[..., 1], 2 * slice_ / (count * size - 1) - 1], dim=-1)
+    volume = fields.flatten(0, 1)[None, None].expand(len(index), -1, -1, -1, -1)
     sampled = torch.nn.functional.grid_sample(
-        fields[:, None], grid, align_corners=True, padding_mode="border"
+        volume, grid[:, None, None], align_corners=True, padding_mode="border"
     )
     beyond = (flat - inside).square().sum(dim=-1).add(1e-12).sqrt()
     return (sampled[:, 0, 0, 0] + beyond).unflatten(1, points.shape[1:-1])

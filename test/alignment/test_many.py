@@ -76,7 +76,7 @@ def test_features_that_are_not_finite_are_refused_by_name(six_bodies):
     surfaces = list(six_bodies[0])
     surfaces[2].features[5, 1, 3] = np.nan
     try:
-        with pytest.raises(SurfposeError, match="object02.*not finite"):
+        with pytest.raises(SurfposeError, match=r"object02.*not finite"):
             align_surfaces(surfaces)
     finally:
         surfaces[2].features[5, 1, 3] = 0
