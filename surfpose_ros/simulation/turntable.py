@@ -8,13 +8,14 @@ somewhere near the middle, turned anyhow. After each full turn the camera is set
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 import torch
 
 from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.geometry.rotations import camera_from_object_views, rotation_from_rotvec
 from surfpose_ros.simulation.objects import SimulatedObject
-from surfpose_ros.simulation.patterns import fractal_noise, muted, random_colour
+from surfpose_ros.simulation.patterns import fractal_noise, random_colour
 from surfpose_ros.simulation.renderer import Renderer, encode_srgb, random_light, soften
 from surfpose_ros.simulation.sensor import SensorNoise
 from surfpose_ros.simulation.shapes import box, revolved
@@ -91,9 +92,9 @@ class Turntable:
         self._platform_from_object[:3, :3] = _about_z(rng.uniform(0, 2 * np.pi))
         self._platform_from_object[:3, 3] = [*(0.04 * diagonal * rng.uniform(-1, 1, 2)), item.size[2] / 2]
         self._light = random_light(rng, self.settings.light_variation)
-        self._radius = 0.75 * diagonal
+        self._radius = _disc_radius(item)
         self._object = Renderer([item.mesh])
-        self._room = Renderer(_room(rng, self._radius, 4 * self._distance))
+        self._room = Renderer(_room(rng, item, 4 * self._distance))
         self._noise = SensorNoise(self.settings.noise, self.settings.width, self.settings.height, seed)
         self._height = float(item.size[2])
         self._backdrops: dict[float, _Backdrop] = {}
@@ -201,19 +202,25 @@ def _camera(settings: TurntableSettings) -> Camera:
     )
 
 
-def _room(rng: np.random.Generator, radius: float, reach: float) -> list[TexturedMesh]:
-    """The turntable's disc, the table it stands on and the wall behind."""
-    grey = rng.uniform(120, 235)
-    disc_colour = np.clip(grey + rng.uniform(-8, 8, 3), 0, 255)
+def _room(rng: np.random.Generator, item: SimulatedObject, reach: float) -> list[TexturedMesh]:
+    """The turntable's disc, the table it stands on and the wall behind, none of the object's colours."""
+    palette = _palette(item.mesh)
+    radius = _disc_radius(item)
     rim = 0.12 * radius
     disc = revolved(
         np.array(
-            [[0.97 * radius, -rim], [radius, -0.9 * rim], [radius, -0.1 * rim], [0.985 * radius, 0], [0, 0]]
+            [
+                [0.97 * radius, -rim],
+                [radius, -0.9 * rim],
+                [radius, -0.1 * rim],
+                [0.985 * radius, 0],
+                [0, 0],
+            ]
         ),
-        np.broadcast_to(disc_colour, (2, 2, 3)).astype(np.uint8),
+        np.broadcast_to(_backdrop_colour(rng, palette), (2, 2, 3)).astype(np.uint8),
     )
-    table = box(np.array([2 * reach, 2 * reach, 0.02 * reach]), _mottled(rng, 0.35), gloss=0.1)
-    wall = box(np.array([0.02 * reach, 2 * reach, 2 * reach]), _mottled(rng, 0.15), gloss=0.0)
+    table = box(np.array([2 * reach, 2 * reach, 0.02 * reach]), _mottled(rng, palette, 0.3), gloss=0.1)
+    wall = box(np.array([0.02 * reach, 2 * reach, 2 * reach]), _mottled(rng, palette, 0.15), gloss=0.0)
     table_top = np.eye(4)
     table_top[2, 3] = -rim - 0.01 * reach
     behind = np.eye(4)
@@ -221,10 +228,38 @@ def _room(rng: np.random.Generator, radius: float, reach: float) -> list[Texture
     return [disc, table.transformed(table_top), wall.transformed(behind)]
 
 
-def _mottled(rng: np.random.Generator, contrast: float) -> np.ndarray:
+def _disc_radius(item: SimulatedObject) -> float:
+    return 0.75 * float(np.linalg.norm(item.size))
+
+
+def _mottled(rng: np.random.Generator, palette: np.ndarray, contrast: float) -> np.ndarray:
     """A colour that is not quite even, ``(512, 512, 3)`` uint8."""
     shade = 1 - contrast * fractal_noise(rng, 512, 512, roughness=0.75)[..., None]
-    return np.clip(shade * muted(random_colour(rng, (0.3, 0.95))), 0, 255).astype(np.uint8)
+    return np.clip(shade * _backdrop_colour(rng, palette), 0, 255).astype(np.uint8)
+
+
+def _palette(mesh: TexturedMesh) -> np.ndarray:
+    """Chroma (CIELAB a, b) of the object's surface, ``(N, 2)``, each picture as often as it is used."""
+    samples = []
+    for index, picture in enumerate(mesh.textures):
+        share = float((mesh.texture == index).mean())
+        texels = picture.reshape(-1, 3)
+        samples.append(texels[:: max(1, round(len(texels) / max(1, 300 * share)))])
+    return _chroma(np.concatenate(samples))
+
+
+def _backdrop_colour(rng: np.random.Generator, palette: np.ndarray) -> np.ndarray:
+    """A quiet colour ``(3,)`` in 0..255 that the object does not have, as a person chooses a backdrop."""
+    candidates = np.stack([random_colour(rng, (0.45, 0.95)) for _ in range(12)])
+    candidates = 0.5 * candidates + 0.5 * candidates.mean(axis=1, keepdims=True)
+    away = np.linalg.norm(_chroma(candidates.astype(np.uint8))[:, None] - palette, axis=2)
+    return np.asarray(candidates[np.argmax(np.percentile(away, 10, axis=1))])
+
+
+def _chroma(colours: np.ndarray) -> np.ndarray:
+    """CIELAB a and b, ``(N, 2)``, of sRGB ``(N, 3)`` uint8."""
+    lab = cv2.cvtColor(colours[None].astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    return np.asarray(lab[0, :, 1:])
 
 
 def _about_z(angle: float) -> np.ndarray:

@@ -12,8 +12,8 @@ from surfpose_ros.errors import SurfposeError
 METHODS = ("auto", "topic", "background")
 # A change this strong (CIELAB units) is the object for sure; one this weak may belong to it.
 SURE_CHANGE, WEAK_CHANGE = 24.0, 10.0
-# A shadow keeps colour and darkens down to this share.
-SHADOW_DEPTH = 0.45
+# A shadow darkens all of RGB by one factor, down to this one, but for so many grey levels.
+SHADOW_DEPTH, SHADOW_RESIDUAL = 0.45, 14.0
 
 
 def mask_from_background(image: np.ndarray, background: np.ndarray) -> np.ndarray:
@@ -35,12 +35,20 @@ def mask_from_background(image: np.ndarray, background: np.ndarray) -> np.ndarra
         )
     lab, lab_empty = (_lab(picture) for picture in (image, background))
     change = np.linalg.norm(lab - lab_empty, axis=2)
-    colour_change = np.linalg.norm(lab[..., 1:] - lab_empty[..., 1:], axis=2)
-    darker = lab[..., 0] / np.maximum(lab_empty[..., 0], 1.0)
-    shadow = (darker > SHADOW_DEPTH) & (darker < 1.0) & (colour_change < WEAK_CHANGE / 2)
+    shadow = _is_shadow(image, background)
     weak = (change > WEAK_CHANGE) & ~shadow
     sure = (change > SURE_CHANGE) & ~shadow
     return clean_mask(_touching(weak, sure))
+
+
+def _is_shadow(image: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """Pixels ``(H, W)`` bool whose colour is the background's times one factor below one."""
+    seen, empty = (
+        cv2.GaussianBlur(picture, (3, 3), 0).astype(np.float32) for picture in (image, background)
+    )
+    factor = (seen * empty).sum(axis=2) / np.maximum((empty * empty).sum(axis=2), 1.0)
+    residual = np.linalg.norm(seen - factor[..., None] * empty, axis=2)
+    return (factor > SHADOW_DEPTH) & (factor < 1.0) & (residual < SHADOW_RESIDUAL)
 
 
 def clean_mask(mask: np.ndarray) -> np.ndarray:
