@@ -42,7 +42,7 @@ class Parameter:
         if self.choices and value not in self.choices:
             return f"it must be one of {', '.join(self.choices)}"
         if self.low is not None and self.high is not None and not self.low <= value <= self.high:
-            return f"it must lie between {self.low:g} and {self.high:g} {self.unit}".rstrip()
+            return f"it must lie between {self.low:.9g} and {self.high:.9g} {self.unit}".rstrip()
         return self.check(value)
 
     def descriptor(self) -> ParameterDescriptor:

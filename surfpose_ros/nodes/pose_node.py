@@ -188,11 +188,15 @@ class PoseNode(LifecycleNode):
             self._store.apply_settings()
 
     def _on_reload(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        """Read the model folders again, after they were retrained."""
-        response.success = self._state in ("inactive", "active")
-        response.message = "loading; see /diagnostics" if response.success else f"the node is {self._state}"
-        if response.success:
+        """Read the model folders again, after they were retrained; configure, if that failed before."""
+        if self._state in ("inactive", "active"):
             self._store.load_later()
+        elif self._state == "unconfigured" and self.parameters["autostart"]:
+            self._starter = self.create_timer(0.1, self._autostart)
+        else:
+            response.message = f"the node is {self._state}: configure it first"
+            return response
+        response.success, response.message = True, "loading; see /diagnostics"
         return response
 
     def _on_new_models(self) -> None:

@@ -27,8 +27,9 @@ PARAMETERS = (
               "categories are left out.", live=True),
     Parameter("output_dir", "", "Folder of the model; empty for models/<category>.", live=True),
     Parameter("work_dir", "", "Folder of the stages' work; empty for work/<category>.", live=True),
-    Parameter("reload_service", "pose_node/reload", "Called after success, for a running pose_node to take the "
-              "new model; empty for none.", live=True),
+    Parameter("autostart", False, "Begin to train at once."),
+    Parameter("reload_service", "pose_node/reload", "Called after success, for a running pose_node to take "
+              "the new model; empty for none.", live=True),
 )  # fmt: skip
 
 
@@ -46,6 +47,9 @@ class RetrainNode(Node):
         self.create_service(Trigger, "~/start", self._start)
         self.create_service(Trigger, "~/cancel", self._cancel)
         self._say(Level.OK, "idle; call ~/start")
+        if self.parameters["autostart"]:
+            answer = self._start(Trigger.Request(), Trigger.Response())
+            self.get_logger().info(answer.message)
 
     def destroy_node(self) -> None:
         """Stop at the next step."""
