@@ -37,7 +37,8 @@ if [[ $(cat .venv/.setup 2>/dev/null) != "$wanted" ]]; then
         .venv/bin/pip install -qq --no-deps --editable .
     else
         # ROS's compiled modules are built for the system's NumPy: it stays as it is.
-        "$python" -c 'import numpy; print(f"numpy=={numpy.__version__}")' >.venv/constraints.txt
+        { "$python" -c 'import numpy; print(f"numpy=={numpy.__version__}")'
+            grep '^torch==' requirements.lock; } >.venv/constraints.txt
         .venv/bin/pip install -qq --constraint .venv/constraints.txt --editable '.[dev]'
     fi
     echo "$wanted" >.venv/.setup
