@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from surfpose_ros.errors import SurfposeError
+from surfpose_ros.share import share_folder
 
 GRACE_S = 10.0
 
@@ -32,6 +33,10 @@ def ros_environment() -> Iterator[dict[str, str]]:
                 "ROS_DOMAIN_ID": str(domain),
                 "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
                 "PYTHONUNBUFFERED": "1",
+                "FASTDDS_DEFAULT_PROFILES_FILE": os.environ.get(
+                    "FASTDDS_DEFAULT_PROFILES_FILE",
+                    str(share_folder() / "config" / "fastdds_large_images.xml"),
+                ),
             }
             return
     raise SurfposeError("all ROS domains from 60 to 101 are in use by other demos; wait for one to end")

@@ -149,7 +149,7 @@ def _simulate(
         video_from_object = random_similarity(generator, max_log_scale=0.5, max_shift=0.5).numpy()
     views = turntable.views(options.views)
     stamps = [int((1 + FRAME_SECONDS * index) * 10**9) for index in range(len(views))]
-    sources = [f"{folder.name}/{index:04d}" for index in range(len(views))]
+    sources = [f"{item.category}/{folder.name}/{index:04d}.jpg" for index in range(len(views))]
     info = CaptureInfo(
         category=item.category,
         object=item.name,
@@ -174,7 +174,7 @@ def _simulate(
                 writer.write_transform(TOPICS["tf"], "video", OPTICAL_FRAME, pose, stamp)
             if labels is not None:
                 labels.add(
-                    f"{item.category}/{source}.jpg", frame.image, frame.mask, turntable.camera,
+                    source, frame.image, frame.mask, turntable.camera,
                     frame.camera_from_object, item.category, folder.name,
                 )  # fmt: skip
     return video_from_object
