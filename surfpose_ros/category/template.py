@@ -91,7 +91,7 @@ def mean_template(meshes: list[Mesh], vertices: int = 500) -> Template:
 
 
 def nearest_vertices(template: Template, box: Box, points: np.ndarray) -> np.ndarray:
-    """The template vertex that corresponds to each point ``(N, 3)`` on an object with that box, ``(N,)``."""
+    """The template vertex for each point ``(N, 3)`` on an object with that box, ``(N,)``."""
     mapped = box.coordinates(points) * template.extent
     return cKDTree(template.mesh.vertices).query(mapped)[1]
 

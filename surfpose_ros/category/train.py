@@ -1,8 +1,8 @@
-"""Training of one category: aligned surfaces and their videos in, a category model out (paper, section 3.3)."""
+"""Training of one category: aligned surfaces and their videos in, a model out (paper, section 3.3)."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -232,6 +232,8 @@ def deterministic(seed: int) -> Iterator[None]:
             torch.use_deterministic_algorithms(before)
 
 
-def quick(settings: TrainSettings) -> TrainSettings:
-    """The preset for the demo and for a first look: a few minutes on two cores."""
-    return replace(settings, steps=100, batch=24)
+# "quick" is for the demo and for a first look: a few minutes on two cores.
+PRESETS = {
+    "full": TrainSettings(),
+    "quick": TrainSettings(steps=150, batch=16),
+}

@@ -155,7 +155,8 @@ def check_image(image: np.ndarray) -> None:
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or min(image.shape[:2]) < 8:
         raise SurfposeError(
-            f"an image of shape {image.shape} and type {image.dtype}; it takes 8-bit RGB, 8 pixels a side at least"
+            f"an image of shape {image.shape} and type {image.dtype}; "
+            "it takes 8-bit RGB, 8 pixels a side at least"
         )
 
 

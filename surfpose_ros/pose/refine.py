@@ -59,7 +59,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Shape:
-    """The template as refinement needs it: vertices ``(V, 3)``, spread of log sides ``(3,)``, visibility."""
+    """The template for refinement: vertices ``(V, 3)``, spread of log sides ``(3,)``, visibility."""
 
     vertices: Tensor
     stretch_std: Tensor

@@ -76,7 +76,7 @@ def place(points: Tensor, table: ViewTable, boxes: Tensor) -> Tensor:
 
 
 def foreground_box(foreground: Tensor, share: float = 0.02) -> Tensor:
-    """Box of a foreground probability map ``(h, w)``, leaving `share` of its mass outside each side, ``(4,)``."""
+    """Box ``(4,)`` of a foreground map ``(h, w)`` that leaves `share` of its mass beyond each side."""
     sides = []
     for axis in (0, 1):
         mass = foreground.sum(dim=axis).cumsum(0)

@@ -98,6 +98,19 @@ def decode_picture(data: bytes, where: str) -> np.ndarray:
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
+def read_picture(path: Path) -> np.ndarray:
+    """A picture file as 8-bit RGB, ``(H, W, 3)``: turned as its EXIF says, 16 bits and alpha reduced.
+
+    Raises:
+        SurfposeError: missing or not a picture.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SurfposeError(f"{path}: cannot be read ({error.strerror})") from error
+    return decode_picture(data, str(path))
+
+
 def read_mask(path: Path) -> np.ndarray:
     """``(H, W)`` bool of a mask picture: on where any channel is above half.
 

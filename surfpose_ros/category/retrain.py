@@ -1,0 +1,154 @@
+"""The whole of learning: captures in, a category model out; what is there already is not made again."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from surfpose_ros.alignment.alignment import Alignment, read_alignment, write_alignment
+from surfpose_ros.alignment.many import align_surfaces
+from surfpose_ros.alignment.settings import AlignmentSettings
+from surfpose_ros.category.model import CategoryModel, load_category_model, save_category_model
+from surfpose_ros.category.train import TrainSettings, train_category
+from surfpose_ros.errors import SurfposeError
+from surfpose_ros.files import read_json, write_json
+from surfpose_ros.progress import Progress, silent
+from surfpose_ros.surface.batch import reconstruct_captures
+from surfpose_ros.surface.reconstruct import ReconstructSettings
+from surfpose_ros.surface.surface import Surface, load_surface, surface_made_from
+from surfpose_ros.video.reader import read_capture
+
+STAMP_VERSION = 1
+
+
+@dataclass(frozen=True)
+class RetrainSettings:
+    """Settings of every stage."""
+
+    reconstruct: ReconstructSettings = field(default_factory=ReconstructSettings)
+    alignment: AlignmentSettings = field(default_factory=AlignmentSettings)
+    train: TrainSettings = field(default_factory=TrainSettings)
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class RetrainReport:
+    """What was learnt from what.
+
+    Attributes:
+        model: folder of the category model.
+        trained_on: names of the captures used.
+        left_out: capture to the reason, one line: bad ones and those that the alignment set aside.
+        kept: stages whose earlier result still held.
+    """
+
+    model: Path
+    trained_on: list[str]
+    left_out: dict[str, str]
+    kept: list[str]
+
+
+def retrain(
+    captures: Sequence[Path],
+    category: str,
+    out: Path,
+    work: Path,
+    settings: RetrainSettings,
+    progress: Progress = silent,
+) -> RetrainReport:
+    """Reconstruct, align and train; the stages' results stay in `work` and are used again.
+
+    Args:
+        captures: capture folders of objects of one category.
+        category: its name.
+        out: folder for the model; an older one is replaced at the very end, whole.
+        work: folder for `surfaces/` and `alignment.json`.
+        settings: of every stage.
+        progress: told of every stage; may cancel.
+
+    Raises:
+        SurfposeError: fewer than two usable captures, or captures that do not fit together.
+    """
+    batch = reconstruct_captures(
+        captures,
+        work / "surfaces",
+        settings.reconstruct,
+        settings.train.backbone,
+        settings.device,
+        progress=progress,
+    )
+    names = sorted(batch.made + batch.kept)
+    if len(names) < 2:
+        reasons = "; ".join(batch.failed.values())
+        raise SurfposeError(
+            f"{len(names)} usable capture(s) of {category}; learning a category takes videos of "
+            f"two different objects at least, better eight" + (f" ({reasons})" if reasons else "")
+        )
+    surfaces = {name: load_surface(work / "surfaces", name) for name in names}
+    kept = ["surfaces"] if not batch.made else []
+    made_from = _digest({name: surface_made_from(work / "surfaces", name) for name in names})
+    alignment = _aligned(surfaces, made_from, category, work, settings, progress, kept)
+    _trained(captures, surfaces, made_from, alignment, out, work, settings, progress, kept)
+    return RetrainReport(
+        out, sorted(alignment.canonical_from_video), batch.failed | alignment.set_aside, kept
+    )
+
+
+def _aligned(
+    surfaces: dict[str, Surface],
+    made_from: str,
+    category: str,
+    work: Path,
+    settings: RetrainSettings,
+    progress: Progress,
+    kept: list[str],
+) -> Alignment:
+    path, stamp = work / "alignment.json", work / "alignment.stamp.json"
+    wanted = _digest([made_from, settings.alignment.as_dict(), category])
+    if path.exists() and _stamped(stamp) == wanted:
+        kept.append("alignment")
+        return read_alignment(path)
+    found = align_surfaces(list(surfaces.values()), settings.alignment, progress, settings.device)
+    alignment = replace(found, category=category)
+    write_alignment(path, alignment)
+    write_json(stamp, {"format_version": STAMP_VERSION, "made_from": wanted})
+    return alignment
+
+
+def _trained(
+    captures: Sequence[Path],
+    surfaces: dict[str, Surface],
+    made_from: str,
+    alignment: Alignment,
+    out: Path,
+    work: Path,
+    settings: RetrainSettings,
+    progress: Progress,
+    kept: list[str],
+) -> CategoryModel:
+    device, stamp = torch.device(settings.device), work / "model.stamp.json"
+    transforms = {name: pose.tolist() for name, pose in alignment.canonical_from_video.items()}
+    wanted = _digest([made_from, transforms, asdict(settings.train), str(out.resolve())])
+    if (out / "category.yaml").exists() and _stamped(stamp) == wanted:
+        kept.append("model")
+        return load_category_model(out, device)
+    folders = {capture.resolve().name: capture for capture in captures}
+    videos = (read_capture(folders[name]) for name in sorted(alignment.canonical_from_video))
+    model = train_category(videos, surfaces, alignment, settings.train, device, progress)
+    save_category_model(model, out)
+    write_json(stamp, {"format_version": STAMP_VERSION, "made_from": wanted})
+    return model
+
+
+def _stamped(path: Path) -> str | None:
+    try:
+        return str(read_json(path, kind="stamp", version=STAMP_VERSION)["made_from"])
+    except (SurfposeError, KeyError):
+        return None
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

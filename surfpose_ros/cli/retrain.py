@@ -1,0 +1,57 @@
+"""`surfpose retrain`: captures to a category model."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from surfpose_ros.alignment.settings import AlignmentSettings
+from surfpose_ros.category.retrain import RetrainSettings, retrain
+from surfpose_ros.cli.console import JsonOption, err, out, print_json, progress_bars
+from surfpose_ros.cli.train import DeviceOption, PresetOption, SeedOption, StepsOption, train_settings
+from surfpose_ros.surface.reconstruct import ReconstructSettings
+from surfpose_ros.video.capture import find_captures
+
+app = typer.Typer()
+
+
+@app.command(name="retrain")
+def retrain_command(
+    captures: Annotated[list[Path], typer.Argument(help="Capture folders, or folders of captures.")],
+    category: Annotated[str, typer.Option(help="Name of the category, such as mug.")],
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder for the category model.")],
+    work: Annotated[
+        Path | None, typer.Option(help="Folder for surfaces and alignment; OUT.work if not given.")
+    ] = None,
+    preset: PresetOption = "full",
+    steps: StepsOption = None,
+    seed: SeedOption = 0,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """From captures to a category model: reconstruct, align, train.
+
+    Each stage keeps what it made in the work folder; run again after an interruption or with more
+    captures, it does only what is missing.
+    """
+    work = work or out_dir.with_name(out_dir.name + ".work")
+    train, chosen = train_settings(preset, steps, seed, device)
+    settings = RetrainSettings(ReconstructSettings(), AlignmentSettings(seed=seed), train, chosen)
+    folders = find_captures(captures)
+    with progress_bars(quiet=as_json) as progress:
+        report = retrain(folders, category, out_dir, work, settings, progress)
+    if as_json:
+        print_json(
+            {
+                "model": str(report.model),
+                "work": str(work),
+                "trained_on": report.trained_on,
+                "left_out": report.left_out,
+                "kept": report.kept,
+            }
+        )
+        return
+    for name, reason in report.left_out.items():
+        err.print(f"left out: {name}: {reason}", soft_wrap=True)
+    out.print(f"{out_dir}: {category} learnt from {len(report.trained_on)} captures", soft_wrap=True)
+    out.print(f"next: surfpose estimate --model {out_dir} photo.jpg", soft_wrap=True)
