@@ -11,7 +11,6 @@ from launch import LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction, SetEnvironmentVariable,
 )
-from launch.conditions import LaunchConfigurationNotEquals
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
@@ -41,7 +40,9 @@ def capture_node(context):
     value = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     parameters = {name: value[name] for name in ("category", "output_dir") if value[name]}
     topics = ("image", "camera_info", "joint_states", "depth")
+    profile = SetEnvironmentVariable("FASTDDS_DEFAULT_PROFILES_FILE", value["dds_profile"])
     return [
+        *([profile] if value["dds_profile"] else []),
         Node(
             package="surfpose_ros",
             executable="capture_node",
@@ -51,7 +52,7 @@ def capture_node(context):
             remappings=[(topic, value[topic]) for topic in topics if value[topic] != topic],
             arguments=["--ros-args", "--log-level", value["log_level"]],
             output="screen",
-        )
+        ),
     ]
 
 
@@ -60,11 +61,6 @@ def generate_launch_description():
         DeclareLaunchArgument(name, default_value=default, description=text)
         for name, (default, text) in ARGUMENTS.items()
     ]
-    profile = SetEnvironmentVariable(
-        "FASTDDS_DEFAULT_PROFILES_FILE",
-        LaunchConfiguration("dds_profile"),
-        condition=LaunchConfigurationNotEquals("dds_profile", ""),
-    )
     view = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(SHARE / "launch" / "view.launch.py")),
         launch_arguments={
@@ -72,4 +68,4 @@ def generate_launch_description():
             "use_sim_time": LaunchConfiguration("use_sim_time"),
         }.items(),
     )
-    return LaunchDescription([*arguments, profile, OpaqueFunction(function=capture_node), view])
+    return LaunchDescription([*arguments, OpaqueFunction(function=capture_node), view])

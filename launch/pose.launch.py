@@ -10,7 +10,6 @@ from launch import LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction, SetEnvironmentVariable,
 )
-from launch.conditions import LaunchConfigurationNotEquals
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
@@ -45,7 +44,9 @@ def pose_node(context):
     if value["models"]:
         parameters["models"] = value["models"].split(",")
     topics = ("image", "camera_info", "depth", "detections_2d")
+    profile = SetEnvironmentVariable("FASTDDS_DEFAULT_PROFILES_FILE", value["dds_profile"])
     return [
+        *([profile] if value["dds_profile"] else []),
         Node(
             package="surfpose_ros",
             executable="pose_node",
@@ -55,7 +56,7 @@ def pose_node(context):
             remappings=[(topic, value[topic]) for topic in topics if value[topic] != topic],
             arguments=["--ros-args", "--log-level", value["log_level"]],
             output="screen",
-        )
+        ),
     ]
 
 
@@ -64,11 +65,6 @@ def generate_launch_description():
         DeclareLaunchArgument(name, default_value=default, description=text)
         for name, (default, text) in ARGUMENTS.items()
     ]
-    profile = SetEnvironmentVariable(
-        "FASTDDS_DEFAULT_PROFILES_FILE",
-        LaunchConfiguration("dds_profile"),
-        condition=LaunchConfigurationNotEquals("dds_profile", ""),
-    )
     view = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(SHARE / "launch" / "view.launch.py")),
         launch_arguments={
@@ -76,4 +72,4 @@ def generate_launch_description():
             "use_sim_time": LaunchConfiguration("use_sim_time"),
         }.items(),
     )
-    return LaunchDescription([*arguments, profile, OpaqueFunction(function=pose_node), view])
+    return LaunchDescription([*arguments, OpaqueFunction(function=pose_node), view])
