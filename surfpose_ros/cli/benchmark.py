@@ -61,14 +61,14 @@ class BenchmarkGroup(TyperGroup):
         module, summary = BENCHMARKS[cmd_name]
         if cmd_name not in sys.argv:
             return TyperCommand(cmd_name, help=summary)
-        single = typer.Typer(pretty_exceptions_enable=False)
+        single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
         single.command(help=summary)(as_command(importlib.import_module(module).run))
         command = typer.main.get_command(single)
         command.name = cmd_name
         return command
 
 
-app = typer.Typer(cls=BenchmarkGroup, no_args_is_help=True)
+app = typer.Typer(cls=BenchmarkGroup, no_args_is_help=True, add_completion=False)
 
 
 @app.callback()

@@ -14,7 +14,7 @@ from surfpose_ros.evaluation.benchmark import (
     write_text,
 )
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 JsonFile = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Figures as JSON; - for stdout.")
