@@ -91,10 +91,23 @@ def samples_from_labels(rows: Sequence[LabelRow]) -> list[PoseSample]:
             translation=row.translation,
             matrix=None if row.intrinsics is None else _matrix(*row.intrinsics),
             box=None if row.box is None else (row.box[0], row.box[1], row.box[2], row.box[3]),
+            size=row.size,
             group=row.video or row.image,
+            occlusion="" if row.visible is None else visible_band(row.visible),
         )
         for row in rows
     ]
+
+
+def visible_band(share: float) -> str:
+    """The quarter in which a visible share lies, in words.
+
+    Example:
+        >>> visible_band(0.8)
+        '75-100 % visible'
+    """
+    quarter = min(int(4 * max(share, 0.0)), 3)
+    return f"{25 * quarter}-{25 * quarter + 25} % visible"
 
 
 def spread(samples: Sequence[PoseSample], limit: int | None) -> list[PoseSample]:

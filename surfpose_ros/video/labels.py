@@ -16,6 +16,7 @@ ROTATION = ("qw", "qx", "qy", "qz")
 TRANSLATION = ("tx", "ty", "tz")
 INTRINSICS = ("fx", "fy", "cx", "cy")
 BOX = ("x", "y", "w", "h")
+SIZE = ("sx", "sy", "sz")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class LabelRow:
         box: x, y, width, height in pixels, if any.
         intrinsics: fx, fy, cx, cy in pixels, if known.
         translation: of the object in the camera frame, ``(3,)`` float64, if known.
+        size: of the object along its axes, metres, ``(3,)`` float64, if known.
+        visible: share of the object's picture that nothing hides, if known.
     """
 
     image: str
@@ -43,6 +46,8 @@ class LabelRow:
     box: tuple[float, ...] | None = None
     intrinsics: tuple[float, ...] | None = None
     translation: np.ndarray | None = None
+    size: np.ndarray | None = None
+    visible: float | None = None
 
 
 def read_labels(csv_path: Path, root: Path) -> list[LabelRow]:
@@ -50,7 +55,7 @@ def read_labels(csv_path: Path, root: Path) -> list[LabelRow]:
 
     Columns: `image, qw, qx, qy, qz` (camera_from_object; object frame x front, y left, z up; camera
     frame x right, y down, z forward), optionally `category, video, mask, x, y, w, h` (box),
-    `fx, fy, cx, cy` and `tx, ty, tz`. Others are ignored.
+    `fx, fy, cx, cy`, `tx, ty, tz`, `sx, sy, sz` (size) and `visible` (share). Others are ignored.
 
     Raises:
         SurfposeError: unreadable, another delimiter than the comma, a missing column, a number that is
@@ -129,6 +134,8 @@ def _parse_row(cells: dict[str, str], root: Path, where: str) -> LabelRow:
         raise SurfposeError(
             f"{where}: tz of {image} is {translation[2]:g}: the object is not in front of the camera"
         )
+    size = _numbers(cells, SIZE, where)
+    visible = _numbers(cells, ("visible",), where)
     mask = (cells.get("mask") or "").strip()
     return LabelRow(
         image=image,
@@ -140,6 +147,8 @@ def _parse_row(cells: dict[str, str], root: Path, where: str) -> LabelRow:
         box=_numbers(cells, BOX, where),
         intrinsics=intrinsics,
         translation=None if translation is None else np.array(translation),
+        size=None if size is None else np.array(size),
+        visible=None if visible is None else visible[0],
     )
 
 

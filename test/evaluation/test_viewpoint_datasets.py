@@ -152,7 +152,8 @@ def test_objectnet3d_takes_the_coarse_angles_where_the_fine_ones_are_empty(tmp_p
 
 def imagenet3d_entry(**changes):
     return {
-        "azimuth": np.deg2rad(30.0), "elevation": np.deg2rad(10.0), "theta": np.deg2rad(5.0), "cad_index": 2,
+        "azimuth": np.deg2rad(30.0), "elevation": np.deg2rad(10.0), "theta": np.deg2rad(5.0),
+        "cad_index": 2,
         "distance": 4.0, "viewport": 2000, "height": np.uint16(100), "width": np.uint16(120),
         "ignore": 0,
         "bbox": np.array([10.0, 20.0, 60.0, 70.0]), "class": "bed", "px": 50.0, "py": 40.0,

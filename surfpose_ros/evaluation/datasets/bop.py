@@ -13,7 +13,7 @@ import numpy as np
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.evaluation.datasets.files import check_rotation, require
 from surfpose_ros.evaluation.metrics import Array
-from surfpose_ros.evaluation.samples import PoseSample
+from surfpose_ros.evaluation.samples import PoseSample, visible_band
 from surfpose_ros.geometry.symmetry import CONTINUOUS, Symmetry
 
 SOURCE = "https://bop.felk.cvut.cz/datasets"
@@ -121,9 +121,7 @@ def _sample(
         box=None if box is None else (box[0] - 0.5, box[1] - 0.5, box[2], box[3]),
         size=model.size,
         group=f"obj_{entry['obj_id']}",
-        occlusion=""
-        if visible is None
-        else f"{25 * int(4 * min(visible, 0.999))}-{25 * int(4 * min(visible, 0.999)) + 25} % visible",
+        occlusion="" if visible is None else visible_band(visible),
     )
 
 
