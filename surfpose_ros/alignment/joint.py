@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from surfpose_ros.alignment.distances import Matches, mixed_distance
+from surfpose_ros.alignment.distances import Matches
+from surfpose_ros.alignment.objective import pair_objective
 from surfpose_ros.alignment.pairs import PairAlignments
 from surfpose_ros.alignment.refine import descend
 from surfpose_ros.alignment.settings import AlignmentSettings
@@ -33,9 +34,7 @@ class JointProblem:
         """D of every pair, ``(P,)``, under common poses ``(N, 4, 4)``."""
         matches = matches or self.pairs.matches
         transforms = invert_similarity(common_from_each[matches.target]) @ common_from_each[matches.source]
-        return mixed_distance(
-            self.shapes, matches, transforms[:, None], self.settings.alpha, self.settings.saturation
-        )[:, 0]
+        return pair_objective(self.shapes, matches, transforms[:, None], self.settings)[:, 0]
 
 
 def medoid(problem: JointProblem) -> int:
@@ -133,8 +132,7 @@ def candidate_totals(problem: JointProblem, poses: Tensor, index: int, candidate
     as_source = invert_similarity(poses[mine.target])[:, None] @ candidates[None]
     as_target = from_common[None] @ poses[mine.source][:, None]
     transforms = torch.where(is_source, as_source, as_target)
-    settings = problem.settings
-    return mixed_distance(problem.shapes, mine, transforms, settings.alpha, settings.saturation).sum(dim=0)
+    return pair_objective(problem.shapes, mine, transforms, problem.settings).sum(dim=0)
 
 
 def unit_scale(poses: Tensor) -> Tensor:

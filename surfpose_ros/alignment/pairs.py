@@ -5,11 +5,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from surfpose_ros.alignment.distances import Matches, match_pairs, mixed_distance
+from surfpose_ros.alignment.distances import Matches, match_pairs
 from surfpose_ros.alignment.hypotheses import sample_hypotheses
+from surfpose_ros.alignment.objective import pair_objective
 from surfpose_ros.alignment.refine import descend
 from surfpose_ros.alignment.settings import AlignmentSettings
 from surfpose_ros.alignment.shapes import Shapes
+from surfpose_ros.alignment.upright import set_upright
 from surfpose_ros.geometry.rotations import rotation_angle
 from surfpose_ros.geometry.similarity import decompose_similarity
 
@@ -54,8 +56,11 @@ def align_pairs(
         shapes, matches, settings.samples, settings.scale_range, generator
     )
 
+    if settings.mode == "up":
+        transforms = set_upright(shapes, matches, transforms)
+
     def objective(poses: Tensor) -> Tensor:
-        return mixed_distance(shapes, matches, poses, settings.alpha, settings.saturation)
+        return pair_objective(shapes, matches, poses, settings)
 
     distance = objective(transforms).masked_fill(~usable, torch.inf)
     transforms, distance = best_distinct(transforms, distance, settings.hypotheses)

@@ -17,6 +17,7 @@ from surfpose_ros.geometry.similarity import compose_similarity
 from surfpose_ros.surface.surface import Surface
 
 FIELD_HALF_WIDTH = 0.75  # of a distance field, in diameters: the surface spans at most half of it
+MIN_UP_SIGMA_DEG = 0.5
 FIELD_POINTS = 4000  # sampled on each mesh to build its field
 
 
@@ -31,6 +32,8 @@ class Shapes:
         seen: ``(N, V)`` bool: the vertex has a feature.
         fields: ``(N, G, G, G)`` distance to the surface over the cube of `FIELD_HALF_WIDTH`, z first.
         normalised_from_video: ``(N, 4, 4)`` float64.
+        up: ``(N, 3)`` unit vectors that point up; zero where not known.
+        up_sigma: ``(N,)`` their standard deviations, radians; one where not known.
         view_features: ``(N, V, K, D)`` and `view_valid` ``(N, V, K)`` where the set distance is asked.
     """
 
@@ -40,11 +43,18 @@ class Shapes:
     seen: Tensor
     fields: Tensor
     normalised_from_video: Tensor
+    up: Tensor
+    up_sigma: Tensor
     view_features: Tensor | None = None
     view_valid: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.vertices)
+
+    @property
+    def up_known(self) -> Tensor:
+        """``(N,)`` bool."""
+        return self.up.norm(dim=-1) > 0
 
 
 def prepare_shapes(
@@ -57,6 +67,7 @@ def prepare_shapes(
     features = torch.zeros(count, most, surfaces[0].features.shape[-1])
     normalised_from_video = torch.zeros(count, 4, 4, dtype=torch.float64)
     samples = torch.zeros(count, FIELD_POINTS, 3)
+    up, up_sigma = torch.zeros(count, 3), torch.ones(count)
     for index, surface in enumerate(surfaces):
         size = len(surface.mesh.vertices)
         area = vertex_areas(surface)
@@ -71,6 +82,9 @@ def prepare_shapes(
         normalised_from_video[index] = compose_similarity(
             torch.eye(3, dtype=torch.float64), torch.from_numpy(-centre / diameter), 1 / diameter
         )
+        if surface.up is not None:
+            up[index] = torch.from_numpy(surface.up / np.linalg.norm(surface.up))
+            up_sigma[index] = np.deg2rad(max(surface.up_sigma_deg or 0.0, MIN_UP_SIGMA_DEG))
     sets = _view_sets(surfaces, most) if settings.features == "set" else (None, None)
     return Shapes(
         vertices.to(device),
@@ -79,6 +93,8 @@ def prepare_shapes(
         (features.norm(dim=-1) > 0).to(device),
         distance_fields(samples.to(device), settings.field_size),
         normalised_from_video.to(device),
+        up.to(device),
+        up_sigma.to(device),
         *(None if part is None else part.to(device) for part in sets),
     )
 
