@@ -108,3 +108,11 @@ def test_the_command_speaks_json_and_fails_only_on_a_problem(tmp_path):
     broken = subprocess.run([*command, "--model", tmp_path], capture_output=True, text=True, check=False)
     assert broken.returncode == 1
     assert not json.loads(broken.stdout)["ok"]
+
+
+def test_the_profile_that_the_doctor_names_cures_what_it_warns_of():
+    remedy = check_transport("rmw_fastrtps_cpp", {})[-1].remedy
+    profile = remedy.partition("=")[2]
+    cured = check_transport("rmw_fastrtps_cpp", {"FASTDDS_DEFAULT_PROFILES_FILE": profile})[-1]
+    assert cured.state == "ok"
+    assert "not for 1920x1080" not in cured.found
