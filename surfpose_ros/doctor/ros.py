@@ -101,7 +101,8 @@ def check_transport(rmw: str, environment: Mapping[str, str] = os.environ) -> li
         found = f"{rmw}: not measured by us; see its documentation on large messages"
         return [*checks, Check(title, "ok", found)]
     profile = environment.get("FASTDDS_DEFAULT_PROFILES_FILE")
-    remedy = f"export FASTDDS_DEFAULT_PROFILES_FILE={share_folder() / 'config' / 'fastdds_large_images.xml'}"
+    shipped = share_folder() / "config" / "fastdds_large_images.xml"
+    remedy = f"export FASTDDS_DEFAULT_PROFILES_FILE={shipped}"
     if not profile:
         found = "Fast DDS with its defaults loses raw images between processes"
         return [*checks, Check(title, "warning", found, remedy)]
