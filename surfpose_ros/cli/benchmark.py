@@ -28,6 +28,16 @@ BENCHMARKS = {
         "surfpose_ros.evaluation.published_alignment",
         "Score the paper's released alignments.",
     ),
+    "paper-wild": (
+        "surfpose_ros.evaluation.paper_wild",
+        "PASCAL3D+ and ObjectNet3D as the paper does.",
+    ),
+    "make-mini": (
+        "surfpose_ros.evaluation.make_mini",
+        "Render the mini benchmark's captures and photos.",
+    ),
+    "mini": ("surfpose_ros.evaluation.mini", "Learn and evaluate on the mini benchmark."),
+    "compare": ("surfpose_ros.evaluation.compare", "What moved between two sets of results."),
 }
 
 _STDOUT = Path("-")

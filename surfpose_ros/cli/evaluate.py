@@ -67,8 +67,15 @@ def evaluate_alignment(
 @app.command("pose")
 def evaluate_pose(
     model: Annotated[Path, typer.Option(help="Folder of the category model.")],
-    labels: Labels,
-    root: Root,
+    root: Annotated[
+        Path, typer.Option(help="Folder that the labels' image names are relative to, or the data set's.")
+    ],
+    labels: Annotated[Path | None, typer.Option(help="Labels CSV: image,qw,qx,qy,qz and more.")] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="Instead of --labels: pascal3d, objectnet3d, imagenet3d, stanford-cars3d, ..."),
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Of the data set; its test split if left out.")] = None,
     axes_labels: Annotated[
         Path | None,
         typer.Option(help="Labels CSV of the training videos; it links the model's axes to the labels'."),
@@ -105,8 +112,10 @@ def evaluate_pose(
     with progress_bars(quiet=json_file == Path("-")) as progress:
         request = PoseEvaluation(
             model=model,
-            labels=labels,
             root=root,
+            labels=labels,
+            dataset=dataset,
+            split=split,
             axes_labels=axes_labels,
             axes_captures=axes_captures,
             axes_root=axes_root or root,

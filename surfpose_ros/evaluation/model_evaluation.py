@@ -9,6 +9,7 @@ import torch
 from surfpose_ros.category.model import CategoryModel, load_category_model
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.evaluation.benchmark import BenchmarkResult, machine
+from surfpose_ros.evaluation.datasets.registry import read_dataset
 from surfpose_ros.evaluation.gallery import by_error, contact_sheet, tile, tiles
 from surfpose_ros.evaluation.label_frames import fit_canonical_from_label, read_video_labels
 from surfpose_ros.evaluation.pose import (
@@ -34,8 +35,10 @@ class PoseEvaluation:
     """What is asked for; see the options of `surfpose evaluate pose`."""
 
     model: Path
-    labels: Path
     root: Path
+    labels: Path | None = None
+    dataset: str | None = None
+    split: str | None = None
     axes_labels: Path | None = None
     axes_captures: Path | None = None
     axes_root: Path | None = None
@@ -99,13 +102,32 @@ def evaluate_model(request: PoseEvaluation, progress: Progress = silent) -> Pose
         SurfposeError: anything that cannot be read or does not fit together.
     """
     model = load_category_model(request.model, request.device)
-    samples = samples_from_labels(read_labels(request.labels, request.root))
-    samples = spread(_of_category(samples, model.name, request.labels), request.limit)
+    samples = spread(read_samples(request, model.name), request.limit)
     frame, said = label_frame(model, request, progress)
     source = box_source(samples) if request.boxes == "auto" else request.boxes
     estimator = PoseEstimator([model])
     outcomes = evaluate_poses(estimator, samples, frame, source, progress)
     return PoseReport(model, outcomes, [*said, _SOURCES[source]])
+
+
+def read_samples(request: PoseEvaluation, category: str) -> list[PoseSample]:
+    """The test set of a request: the rows of its labels CSV, or of a data set.
+
+    Raises:
+        SurfposeError: neither or both are named, or nothing of the category is in it.
+    """
+    if (request.labels is None) == (request.dataset is None):
+        raise SurfposeError("name the test set: either --labels FILE or --dataset NAME")
+    if request.labels is None:
+        samples = read_dataset(str(request.dataset), request.root, category, request.split)
+    else:
+        samples = samples_from_labels(read_labels(request.labels, request.root))
+    kept = [sample for sample in samples if sample.category in ("", category)]
+    if not kept:
+        known = sorted({sample.category for sample in samples})
+        where = request.labels or request.root
+        raise SurfposeError(f"{where}: no image of {category!r}; it has {', '.join(known) or 'none'}")
+    return kept
 
 
 def label_frame(
@@ -143,11 +165,3 @@ _SOURCES = {
     "image": "the whole image is given as the box",
     "search": "no boxes are given: the model finds the object itself",
 }
-
-
-def _of_category(samples: list[PoseSample], category: str, labels: Path) -> list[PoseSample]:
-    kept = [sample for sample in samples if sample.category in ("", category)]
-    if not kept:
-        known = sorted({sample.category for sample in samples})
-        raise SurfposeError(f"{labels}: no image of {category!r}; it has {', '.join(known)}")
-    return kept
