@@ -45,6 +45,9 @@ for _ros, _code in {
     _ENCODINGS[f"bayer_{_ros}8"] = (np.uint8, 1, _code)
     _ENCODINGS[f"bayer_{_ros}16"] = (np.uint16, 1, _code)
 
+# Encodings that every cv_bridge since ROS 2 Foxy converts.
+_BRIDGED = {"rgb8", "rgba8", "bgr8", "bgra8", "mono8", "rgb16", "bgr16", "mono16", "yuv422", "bayer_rggb8",
+            "bayer_bggr8", "bayer_gbrg8", "bayer_grbg8"}  # fmt: skip
 _DEPTH_TYPES = {"16UC1": np.uint16, "mono16": np.uint16, "32FC1": np.float32}
 
 
@@ -66,7 +69,7 @@ def decode_image(message: Image | CompressedImage) -> np.ndarray:
     dtype, channels, code = _ENCODINGS[message.encoding]
     pixels = _pixels(message, dtype, channels)
     bridge = sound_cv_bridge()
-    if bridge is not None and message.encoding not in ("8UC1", "8UC3", "8UC4"):
+    if bridge is not None and message.encoding in _BRIDGED:
         return np.ascontiguousarray(bridge.imgmsg_to_cv2(message, "rgb8"))
     rgb = pixels.copy() if code is None else cv2.cvtColor(pixels, code)
     return cv2.convertScaleAbs(rgb, alpha=255 / 65535) if rgb.dtype == np.uint16 else rgb

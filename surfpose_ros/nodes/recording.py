@@ -13,6 +13,7 @@ from surfpose_ros.video.capture import CaptureInfo
 from surfpose_ros.video.recorder import CaptureRecorder
 
 FLUSH_S = 0.5
+LAST_MIB = 64  # recording ends while there is still this much space: a bag needs some to be finished
 
 
 class Recording:
@@ -109,8 +110,13 @@ class Recording:
                 if time.monotonic() - flushed > FLUSH_S:
                     self._recorder.flush()
                     flushed = time.monotonic()
+                    self._check_space()
         except SurfposeError as error:
             self.failed = str(error)
+
+    def _check_space(self) -> None:
+        if shutil.disk_usage(self.folder).free < LAST_MIB * 2**20:
+            raise SurfposeError(f"{self.folder}: recording ended, under {LAST_MIB} MiB of disk are left")
 
 
 def free_folder(output: Path, category: str, name: str) -> Path:

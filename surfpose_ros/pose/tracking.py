@@ -46,8 +46,8 @@ class TrackingSettings:
         doubt_decay: how much of the doubt an image leaves to the next.
     """
 
-    acceleration: float = 3.0
-    angular_acceleration: float = 6.0
+    acceleration: float = 2.0
+    angular_acceleration: float = 1.5
     velocity_decay_s: float = 0.5
     max_age_s: float = 1.0
     gate: float = 16.27

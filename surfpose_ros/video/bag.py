@@ -36,7 +36,7 @@ TYPESTORE: Typestore = get_typestore(Stores.ROS2_JAZZY)
 
 # /tf_static must be latched, or `ros2 bag play` shows it to early subscribers only.
 _FOREVER = QosTime(9223372036, 854775807)
-_LATCHED = Qos(
+LATCHED = Qos(
     QosHistory.KEEP_LAST, 1, QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL, _FOREVER, _FOREVER,
     QosLiveliness.AUTOMATIC, _FOREVER, False,
 )  # fmt: skip
@@ -101,7 +101,7 @@ class CaptureWriter:
     def write_serialized(self, topic: str, kind: str, data: bytes, stamp: int) -> None:
         """Write a message that is serialised (CDR) already, as a raw subscription receives it."""
         if topic not in self._connections:
-            qos = [_LATCHED] if topic.endswith("tf_static") else []
+            qos = [LATCHED] if topic.endswith("tf_static") else []
             self._connections[topic] = self._writer.add_connection(
                 topic, kind, typestore=TYPESTORE, offered_qos_profiles=qos
             )
@@ -244,6 +244,10 @@ def _broken(folder: Path, error: Exception) -> SurfposeError:
 def _open_bag(folder: Path) -> Reader:
     if not folder.is_dir():
         raise SurfposeError(f"{folder}: no such bag folder")
+    from surfpose_ros.video.recorder import finish_interrupted, is_interrupted  # imports this module
+
+    if is_interrupted(folder):
+        finish_interrupted(folder)
     if not (folder / "metadata.yaml").exists():
         raise SurfposeError(
             f"{folder}: no bag in it (metadata.yaml is missing); if recording was interrupted, run "

@@ -10,6 +10,7 @@ from io import BufferedRandom
 from pathlib import Path
 
 _MAGIC = b"\x89MCAP0\r\n"
+_LIBRARY = "surfpose_ros"
 _HEADER, _FOOTER, _SCHEMA, _CHANNEL, _MESSAGE, _STATISTICS, _DATA_END = 1, 2, 3, 4, 5, 0x0B, 0x0F
 
 
@@ -52,7 +53,7 @@ class McapAppender:
         """A new file; FileExistsError if there is one."""
         appender = cls(path.open("x+b"))
         appender.file.write(_MAGIC)
-        appender._write(_HEADER, _string("ros2") + _string("surfpose_ros"))
+        appender._write(_HEADER, _string("ros2") + _string(_LIBRARY))
         return appender
 
     @classmethod
@@ -64,10 +65,10 @@ class McapAppender:
         """
         appender = cls(path.open("r+b"))
         size = path.stat().st_size
-        if appender.file.read(len(_MAGIC)) != _MAGIC:
+        if not is_ours(path):
             appender.file.close()
-            raise ValueError("not an MCAP file")
-        appender._whole = len(_MAGIC)
+            raise ValueError("not recorded by surfpose_ros; try `mcap recover`")
+        appender._whole = appender.file.seek(len(_MAGIC))
         while appender._whole + 9 <= size:
             code, length = struct.unpack("<BQ", appender.file.read(9))
             if code in (_FOOTER, _DATA_END) or appender._whole + 9 + length > size:
@@ -154,6 +155,13 @@ class McapAppender:
         elif code == _MESSAGE:
             channel, _, stamp = struct.unpack_from("<HIQ", content)
             self._count(channel, stamp)
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file begins as `McapAppender` begins one."""
+    header = _string("ros2") + _string(_LIBRARY)
+    with path.open("rb") as file:
+        return file.read(len(_MAGIC) + 9 + len(header)).endswith(header)
 
 
 def _string(text: str | bytes) -> bytes:

@@ -14,10 +14,9 @@ from rosbags.rosbag2.metadata import dump_qos_v9
 
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.files import write_yaml
-from surfpose_ros.video.bag import _LATCHED as LATCHED
-from surfpose_ros.video.bag import TYPESTORE
+from surfpose_ros.video.bag import LATCHED, TYPESTORE
 from surfpose_ros.video.capture import CaptureInfo, write_info
-from surfpose_ros.video.mcap import McapAppender
+from surfpose_ros.video.mcap import McapAppender, is_ours
 
 
 class CaptureRecorder:
@@ -114,8 +113,9 @@ def can_record(kind: str) -> bool:
 
 
 def is_interrupted(folder: Path) -> bool:
-    """Whether a folder holds a recording that was never finished: an mcap file, no metadata.yaml."""
-    return not (folder / "metadata.yaml").exists() and len(list(folder.glob("*.mcap"))) == 1
+    """Whether a folder holds a recording of ours that was never finished: it has no metadata.yaml."""
+    files = list(folder.glob("*.mcap"))
+    return not (folder / "metadata.yaml").exists() and len(files) == 1 and is_ours(files[0])
 
 
 def finish_interrupted(folder: Path) -> int:
