@@ -22,8 +22,11 @@ lint: setup ## Check format, style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
+docs: setup ## Build the documentation into site/
+	@tools/docs.sh
+
 lock: ## Choose the newest packages that setup.cfg allows and lock them
 	@tools/lock.sh
 
 clean: ## Remove what was made here, the set-up too
-	rm -rf .venv .cache build install log dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .cache build install log dist demo site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

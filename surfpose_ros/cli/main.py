@@ -44,15 +44,18 @@ class LazyGroup(TyperGroup):
             return None
         if "--help" in sys.argv[1:2] or "-h" in sys.argv[1:2] or len(sys.argv) == 1:
             return TyperCommand(cmd_name, help=COMMANDS[cmd_name])
-        module = "import_" if cmd_name == "import" else cmd_name
-        app = importlib.import_module(f"surfpose_ros.cli.{module}").app
-        command = typer.main.get_command(app)
-        command.name = cmd_name
-        # Shell completion is installed for `surfpose` as a whole.
-        command.params = [
-            p for p in command.params if p.name not in ("install_completion", "show_completion")
-        ]
-        return command
+        return load_command(cmd_name)
+
+
+def load_command(name: str) -> Any:
+    """Import a subcommand."""
+    module = "import_" if name == "import" else name
+    app = importlib.import_module(f"surfpose_ros.cli.{module}").app
+    command = typer.main.get_command(app)
+    command.name = name
+    # Shell completion is installed for `surfpose` as a whole.
+    command.params = [p for p in command.params if p.name not in ("install_completion", "show_completion")]
+    return command
 
 
 app = typer.Typer(

@@ -165,6 +165,6 @@ def _importable(*alternatives: str) -> bool:
 def _apt(packages: list[str]) -> str:
     distro = os.environ.get("ROS_DISTRO")
     if distro is None:
-        return "on a robot, source its ROS first; in this checkout, make setup"
+        return "source a ROS 2 installation that has them; in a source tree, make setup brings the messages"
     names = " ".join(f"ros-{distro}-{package.replace('_', '-')}" for package in packages)
     return f"sudo apt install {names}"
