@@ -44,8 +44,8 @@ def write_page(
     report.add_heading("Live poses of objects it never saw")
     report.add_text(
         "Axes: x front (red), y left (green), z up (blue); the outline is the category's mean shape. "
-        "Captions: rotation error, distance error. Where the handle is hidden no method can tell the turn about "
-        "the upright axis; those pictures count as errors here."
+        "Captions: rotation error, distance error. Where what tells the front is hidden (a handle), no "
+        "method can know the turn about the upright axis; those pictures count as errors here."
     )
     report.add_gallery([_overlay(outcome, model) for outcome in outcomes], "Sent by pose_node")
     report.add_histogram(

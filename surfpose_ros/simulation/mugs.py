@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from surfpose_ros.simulation.patterns import random_colour, random_pattern
-from surfpose_ros.simulation.shapes import revolved, rounded, tube
+from surfpose_ros.simulation.patterns import flat, random_colour, random_pattern
+from surfpose_ros.simulation.shapes import evenly, revolved, rounded, tube
 from surfpose_ros.simulation.textured_mesh import TexturedMesh, join_meshes
 
 
@@ -32,9 +32,9 @@ def make_mug(rng: np.random.Generator) -> TexturedMesh:
     inner_colour = two_tone if rng.random() < 0.4 else np.array([235, 232, 225]) * rng.uniform(0.8, 1)
     if rng.random() < 0.3:
         inner_colour = body_colour
-    inner = revolved(inside, _flat(inner_colour), gloss=gloss)
+    inner = revolved(inside, flat(inner_colour), gloss=gloss)
     handle_colour = two_tone if rng.random() < 0.25 else body_colour
-    handle = _handle(rng, outer, height, wall, _flat(handle_colour), gloss)
+    handle = _handle(rng, outer, height, wall, flat(handle_colour), gloss)
     return join_meshes([body, inner, handle]).centred()
 
 
@@ -53,19 +53,8 @@ def _handle(
     wall_radius = np.interp(z, outer[:, 1], outer[:, 0])
     x = wall_radius - 0.6 * wall + out * reach * (1 + lean * up)
     path = np.stack([x, z], axis=1)[::-1]
-    path = _evenly(path, 48)
+    path = evenly(path, 48)
     ends = 1 + 0.35 * np.linspace(-1, 1, len(path)) ** 4  # broader where it joins the wall
     half_width = rng.uniform(0.0045, 0.008) * ends
     half_depth = rng.uniform(0.003, 0.005) * ends**0.5
     return tube(path, half_width, half_depth, paint, gloss)
-
-
-def _evenly(path: np.ndarray, count: int) -> np.ndarray:
-    """The polyline resampled at equal steps."""
-    along = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
-    at = np.linspace(0, along[-1], count)
-    return np.stack([np.interp(at, along, path[:, i]) for i in range(2)], axis=1)
-
-
-def _flat(colour: np.ndarray) -> np.ndarray:
-    return np.broadcast_to(np.clip(colour, 0, 255), (2, 2, 3)).astype(np.uint8)

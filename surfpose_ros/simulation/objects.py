@@ -10,12 +10,18 @@ from pathlib import Path
 import numpy as np
 
 from surfpose_ros.errors import SurfposeError
+from surfpose_ros.simulation.bottles import make_bottle
 from surfpose_ros.simulation.mugs import make_mug
+from surfpose_ros.simulation.pots import make_pot
 from surfpose_ros.simulation.textured_mesh import TexturedMesh, load_glb
 
 CATEGORIES: dict[str, Callable[[np.random.Generator], TexturedMesh]] = {
     "mug": make_mug,
+    "bottle": make_bottle,
+    "pot": make_pot,
 }
+# Turns that change nothing, in the words of `geometry.symmetry.parse_symmetry`.
+SYMMETRIES = {"mug": "none", "bottle": "z:inf", "pot": "z:2"}
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,11 @@ def muted(colour: np.ndarray) -> np.ndarray:
     return np.asarray(0.3 * colour + 0.7 * colour.mean())
 
 
+def flat(colour: np.ndarray) -> np.ndarray:
+    """A small picture of one colour ``(3,)`` in 0..255."""
+    return np.broadcast_to(np.clip(colour, 0, 255), (2, 2, 3)).astype(np.uint8)
+
+
 def fractal_noise(rng: np.random.Generator, height: int, width: int, roughness: float = 0.55) -> np.ndarray:
     """Smooth noise of all scales, ``(H, W)`` float32 in 0..1; wraps round sideways."""
     total = np.zeros((height, width), np.float32)
@@ -124,6 +129,16 @@ def glaze(rng: np.random.Generator, colours: np.ndarray, size: int) -> np.ndarra
 PATTERNS: tuple[Callable[[np.random.Generator, np.ndarray, int], np.ndarray], ...] = (
     plain, plain, bands, stripes, checks, dots, print_, print_, speckle, marble, glaze,
 )  # fmt: skip
+
+
+def rings(rng: np.random.Generator, size: int = 512, base: np.ndarray | None = None) -> np.ndarray:
+    """A picture ``(size, size, 3)`` uint8 that is the same all round: one colour, bands, or a glaze."""
+    colours = np.stack([random_colour(rng) for _ in range(4)])
+    if base is not None:
+        colours[0] = base
+    picture = (plain, bands, bands, glaze)[rng.integers(4)](rng, colours, size)
+    # The glaze's border is wavy: what is to be the same all round is taken from one column.
+    return np.repeat(np.clip(picture[:, :1], 0, 255).astype(np.uint8), size, axis=1)
 
 
 def random_pattern(rng: np.random.Generator, size: int = 512, base: np.ndarray | None = None) -> np.ndarray:

@@ -105,6 +105,13 @@ def rounded(profile: np.ndarray, per_corner: int = 5, share: float = 0.3) -> np.
     return np.array(points)
 
 
+def evenly(path: np.ndarray, count: int) -> np.ndarray:
+    """A polyline ``(N, 2)`` resampled at `count` equal steps."""
+    along = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
+    at = np.linspace(0, along[-1], count)
+    return np.stack([np.interp(at, along, path[:, i]) for i in range(2)], axis=1)
+
+
 def _not_degenerate(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """The faces with an area: at a pole, one of each pair has none."""
     a, b, c = (vertices[faces[:, i]] for i in range(3))
