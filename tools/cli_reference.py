@@ -1,8 +1,11 @@
 """Print the reference of the command line as Markdown, from the commands' own help."""
 
+import sys
+
 import typer
 from typer.core import TyperGroup
 
+from surfpose_ros.cli.benchmark import BENCHMARKS
 from surfpose_ros.cli.main import COMMANDS, load_command
 
 INTRODUCTION = """# Command line
@@ -34,7 +37,8 @@ def section(name: str, command: typer.core.TyperCommand, level: int) -> str:
     """A command with what it does and its table, and below it its subcommands."""
     lines = [f"\n{'#' * level} surfpose {name}\n", (command.help or "").strip(), ""]
     if isinstance(command, TyperGroup):
-        subcommands = command.commands.items()
+        context = typer.Context(command)
+        subcommands = [(key, command.get_command(context, key)) for key in command.list_commands(context)]
         return "\n".join(lines) + "\n".join(
             section(f"{name} {key}", sub, level + 1) for key, sub in subcommands
         )
@@ -43,6 +47,7 @@ def section(name: str, command: typer.core.TyperCommand, level: int) -> str:
 
 def main() -> None:
     """Print the page."""
+    sys.argv += BENCHMARKS  # a benchmark's options are loaded only where the command line names it
     print(INTRODUCTION)
     for name in COMMANDS:
         print(section(name, load_command(name), level=2))

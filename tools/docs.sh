@@ -12,5 +12,5 @@ sed -e 's#](docs/#](#g' -e 's#](CONTRIBUTING.md#](contributing.md#g' -e '/^<!--.
     -e 's#\[CITATION.cff\](CITATION.cff)#`CITATION.cff`#' README.md >"$pages/index.md"
 sed -e 's#](docs/#](#g' CONTRIBUTING.md >"$pages/contributing.md"
 .venv/bin/python tools/cli_reference.py >"$pages/cli.md"
-NO_MKDOCS_2_WARNING=1 "$venv/bin/mkdocs" build --quiet --clean
+NO_MKDOCS_2_WARNING=1 "$venv/bin/mkdocs" build --clean
 echo "site/index.html"
