@@ -7,6 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 python=${PYTHON:-python3}
+command -v "$python" >/dev/null || { echo "surfpose setup: there is no $python here; install Python 3.11 or newer" >&2; exit 1; }
 unset _ROS_WHEELS_BOOTSTRAP_COMPLETE  # of another virtual environment, were we started from one
 python=$("$python" -c "import sys; print(sys._base_executable)")  # not .venv itself, were it active
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
