@@ -28,6 +28,10 @@ BENCHMARKS = {
         "surfpose_ros.evaluation.published_alignment",
         "Score the paper's released alignments.",
     ),
+    "paper-alignment": (
+        "surfpose_ros.evaluation.paper_alignment",
+        "Alignment of CO3D as the paper does, ours beside theirs.",
+    ),
     "paper-wild": (
         "surfpose_ros.evaluation.paper_wild",
         "PASCAL3D+ and ObjectNet3D as the paper does.",

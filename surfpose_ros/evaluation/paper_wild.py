@@ -28,7 +28,8 @@ from surfpose_ros.progress import Progress, silent
 PASCAL3D_CATEGORIES = ("bicycle", "bus", "car", "chair", "motorcycle", "couch", "tv")
 OBJECTNET3D_CATEGORIES = (
     "backpack", "bench", "bicycle", "bus", "car", "cellphone", "chair", "couch", "cup",
-    "hairdryer", "keyboard", "laptop", "microwave", "motorcycle", "mouse", "remote", "suitcase", "toaster", "toilet", "tv",
+    "hairdryer", "keyboard", "laptop", "microwave", "motorcycle", "mouse", "remote", "suitcase",
+    "toaster", "toilet", "tv",
 )  # fmt: skip
 _COLUMNS = ("acc30", "acc15", "acc10", "median_deg")
 

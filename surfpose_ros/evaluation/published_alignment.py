@@ -58,6 +58,12 @@ def run(
     )
 
 
+def read_labels(path: Path) -> dict[str, np.ndarray]:
+    """The manual labels: ``common_from_video`` rotation ``(3, 3)`` of each "category/video"."""
+    arrays = _load(path)
+    return dict(zip(arrays["label_keys"].tolist(), _rotations(arrays["label_tform"]), strict=True))
+
+
 def pair_errors(solution: dict[str, np.ndarray], labels: dict[str, np.ndarray]) -> dict[str, list[float]]:
     """Error in degrees of the relative rotation of each pair of videos of a category that both hold.
 
