@@ -21,14 +21,14 @@ class PairOutcome:
     Attributes:
         source: name of a video.
         target: name of the other.
-        distance: D of the best transform, in diameters.
+        distance: saturated D of the best transform, in diameters; None if no sample was usable.
         runner_up: D of the best one that is turned otherwise; None if there is none.
         off_deg: angle between the pair's own best rotation and the one that all pairs agreed on.
     """
 
     source: str
     target: str
-    distance: float
+    distance: float | None
     runner_up: float | None
     off_deg: float
 

@@ -182,7 +182,10 @@ def _one_way(
     matched = take(shapes.vertices[target], neighbour)[:, None]
     appearance = (moved - matched).square().sum(dim=-1).add(1e-12).sqrt()
     weights = weights[:, None]
-    return tuple((weights * saturated(each, saturation)).sum(dim=-1) for each in (geometric, appearance))
+    first, second = (
+        (weights * saturated(each, saturation)).sum(dim=-1) for each in (geometric, appearance)
+    )
+    return first, second
 
 
 def saturated(distance: Tensor, saturation: float) -> Tensor:

@@ -4,7 +4,6 @@ Pairs propose, the sum decides: from several starts, each surface in turn takes 
 that its pairs' transforms propose, until none moves; then all descend on the sum together.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -18,8 +17,10 @@ from surfpose_ros.alignment.settings import AlignmentSettings
 from surfpose_ros.alignment.shapes import Shapes
 from surfpose_ros.alignment.synchronise import synchronise
 from surfpose_ros.geometry.similarity import decompose_similarity, invert_similarity
+from surfpose_ros.geometry.symmetry import Symmetry
 
 MAX_SWEEPS = 10
+AGREES_DEG = 30.0  # a pair whose own rotation is nearer to the common one agrees with it
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,41 @@ class JointProblem:
         transforms = invert_similarity(common_from_each[matches.target]) @ common_from_each[matches.source]
         return pair_objective(self.shapes, matches, transforms[:, None], self.settings)[:, 0]
 
+    def without(self, indices: list[int]) -> "JointProblem":
+        """The same problem without some surfaces, the others renumbered in order."""
+        device = self.pairs.matches.source.device
+        kept = torch.ones(len(self.shapes), dtype=torch.bool, device=device)
+        kept[indices] = False
+        matches = self.pairs.matches
+        pairs = kept[matches.source] & kept[matches.target]
+        return JointProblem(
+            self.shapes[kept], self.pairs.renumbered(pairs, kept.cumsum(0) - 1), self.settings
+        )
+
+    def off_degrees(self, common: Tensor, symmetry: Symmetry) -> Tensor:
+        """Angle ``(P,)`` of each pair's own best rotation to that of common poses, up to a symmetry."""
+        matches = self.pairs.matches
+        solved = decompose_similarity(common[matches.source])[0].double()
+        own = common[matches.target] @ self.pairs.target_from_source[:, 0]
+        # Both are common_from_source; the symmetry acts on the common side, the right of the inverses.
+        inverses = decompose_similarity(own)[0].double().mT, solved.mT
+        return symmetry.distance(*inverses).rad2deg().float()
+
+    def agreement(self, common: Tensor, symmetry: Symmetry) -> float:
+        """Share of pairs whose own best rotation is that of common poses, up to a symmetry."""
+        return float((self.off_degrees(common, symmetry) < AGREES_DEG).float().mean())
+
+    def mean_over_pairs(self, values: Tensor) -> Tensor:
+        """Mean over each surface's pairs, ``(N,)``, of ``(P,)`` values."""
+        matches, count = self.pairs.matches, len(self.shapes)
+        total = torch.zeros(count, dtype=values.dtype, device=values.device)
+        total = total.index_add(0, matches.source, values).index_add(0, matches.target, values)
+        return total / max(count - 1, 1)
+
 
 def medoid(problem: JointProblem) -> int:
     """The surface whose pairs have the smallest sum of distances."""
-    matches, distance = problem.pairs.matches, problem.pairs.distance[:, 0].clamp_max(1.0)
-    total = torch.zeros(len(problem.shapes), device=distance.device)
-    total = total.index_add(0, matches.source, distance).index_add(0, matches.target, distance)
-    return int(total.argmin())
+    return int(problem.mean_over_pairs(problem.pairs.distance[:, 0].clamp_max(1.0)).argmin())
 
 
 def star(problem: JointProblem, reference: int) -> Tensor:
@@ -71,28 +100,22 @@ def spectral(problem: JointProblem) -> Tensor:
     return common.float()
 
 
-def solve_jointly(problem: JointProblem, report: Callable[[int, int], None]) -> Tensor:
+def solve_jointly(problem: JointProblem) -> Tensor:
     """Common poses ``(N, 4, 4)`` that lower the sum of D over all pairs as far as the starts lead.
 
-    Args:
-        problem: surfaces with aligned pairs.
-        report: told the starts done and their number.
+    The starts are the spectral solution and the three best stars.
     """
     count = len(problem.shapes)
     starts = [spectral(problem)] + [star(problem, reference) for reference in range(count)]
     energies = torch.stack([problem.distances(start).sum() for start in starts])
     best, best_energy = starts[0], torch.inf
-    # The spectral start and the three best stars.
     order = [0, *(energies[1:].argsort()[:3] + 1).tolist()]
-    for done, index in enumerate(order):
-        report(done, len(order))
+    for index in order:
         poses = sweep(problem, starts[index])
         energy = float(problem.distances(poses).sum())
         if energy < best_energy:
             best, best_energy = poses, energy
-    best = descend(best, lambda poses: problem.distances(poses).sum(), problem.settings.joint_steps)
-    report(len(order), len(order))
-    return best
+    return descend(best, lambda poses: problem.distances(poses).sum(), problem.settings.joint_steps)
 
 
 def sweep(problem: JointProblem, poses: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """One-to-one alignment: the best transforms of every pair of surfaces, batched over pairs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -31,6 +31,12 @@ class PairAlignments:
     matches: Matches
     target_from_source: Tensor
     distance: Tensor
+
+    def renumbered(self, kept: Tensor, number: Tensor) -> "PairAlignments":
+        """The pairs ``kept`` ``(P,)`` bool, surface i called ``number[i]`` from now on."""
+        matches = self.matches[kept]
+        matches = replace(matches, source=number[matches.source], target=number[matches.target])
+        return PairAlignments(matches, self.target_from_source[kept], self.distance[kept])
 
 
 def all_pairs(count: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:

@@ -33,7 +33,9 @@ def write_picture(path: Path, surfaces: Sequence[Surface], alignment: Alignment)
     figure = Figure(
         figsize=(2.1 * columns + 0.9 * columns + 2, max(2.3 * rows + 0.8, 4)), layout="constrained"
     )
-    left, right = np.ravel(figure.subfigures(1, 2, width_ratios=[2.1 * columns, 0.9 * columns + 2]))
+    widths = [2.1 * columns, 0.9 * columns + 2]
+    grid = figure.add_gridspec(1, 2, width_ratios=widths)
+    left, right = figure.add_subfigure(grid[0]), figure.add_subfigure(grid[1])
     left.suptitle(f"{alignment.category}: {len(shown)} aligned, {len(alignment.set_aside)} set aside")
     cells = np.atleast_1d(left.subplots(rows, columns)).ravel()
     for cell in cells:
@@ -100,8 +102,9 @@ def _draw_distances(figure: mpl.figure.SubFigure, alignment: Alignment) -> None:
     place = {name: index for index, name in enumerate(names)}
     matrix = np.full((len(names), len(names)), np.nan)
     for pair in alignment.pairs:
-        matrix[place[pair.source], place[pair.target]] = pair.distance
-        matrix[place[pair.target], place[pair.source]] = pair.distance
+        distance = np.nan if pair.distance is None else pair.distance
+        matrix[place[pair.source], place[pair.target]] = distance
+        matrix[place[pair.target], place[pair.source]] = distance
     axes = figure.subplots()
     image = axes.imshow(matrix, cmap="viridis")
     axes.set_title("distance D of each pair\n(red: its own best disagrees)", fontsize=9)

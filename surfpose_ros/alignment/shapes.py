@@ -4,7 +4,8 @@ Surfaces of fewer vertices are padded; a padded vertex weighs nothing and matche
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,6 +51,11 @@ class Shapes:
 
     def __len__(self) -> int:
         return len(self.vertices)
+
+    def __getitem__(self, index: Tensor) -> "Shapes":
+        parts = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        chosen: dict[str, Any] = {name: part[index] for name, part in parts.items() if part is not None}
+        return replace(self, **chosen)
 
     @property
     def up_known(self) -> Tensor:

@@ -7,7 +7,8 @@ import typer
 from rich.table import Table
 
 from surfpose_ros.alignment.alignment import Alignment, write_alignment
-from surfpose_ros.alignment.many import AGREES_DEG, align_surfaces
+from surfpose_ros.alignment.joint import AGREES_DEG
+from surfpose_ros.alignment.many import align_surfaces
 from surfpose_ros.alignment.picture import write_picture
 from surfpose_ros.alignment.settings import AlignmentSettings
 from surfpose_ros.cli.console import JsonOption, out, print_json, progress_bars

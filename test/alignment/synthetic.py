@@ -12,7 +12,7 @@ BUMPS = np.array([[0.9, 0.2, 0.4], [-0.5, 0.1, 0.8], [0.3, -0.9, 0.1], [-0.7, -0
 HEIGHTS = np.array([0.45, -0.2, 0.25, 0.3])
 
 
-def body(seed: int, category: int = 0, subdivisions: int = 3, variation: float = 0.08) -> Mesh:
+def body(seed: int, category: int = 0, subdivisions: int = 2, variation: float = 0.08) -> Mesh:
     """A long, bumpy body; `category` turns the bumps, `seed` varies the proportions and bumps."""
     rng = np.random.default_rng(seed)
     sphere = trimesh.creation.icosphere(subdivisions)
