@@ -8,7 +8,11 @@ import numpy as np
 from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.geometry.meshes import Mesh
 from surfpose_ros.geometry.visibility import RayCaster
+from surfpose_ros.video.masks import fill_small_holes
 from surfpose_ros.video.object_video import Frame
+
+# Holes below this share of a mask are reflections and noise, not gaps of the object.
+SMALL_HOLE = 0.004
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ def silhouette_views(frames: list[Frame], size: int, margin: float = 0.15) -> Si
         # an object that leaves the picture is not cut off there.
         steps = (np.arange(size, dtype=np.float32) + 0.5) * (side / size) - 0.5
         columns, rows = np.meshgrid(left + steps, top + steps)
-        full = signed_distance(frame.mask) * (size / side)
+        full = signed_distance(fill_small_holes(frame.mask, SMALL_HOLE)) * (size / side)
         crop = cv2.remap(
             full,
             columns.astype(np.float32),

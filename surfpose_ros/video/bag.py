@@ -214,18 +214,18 @@ def read_messages(folder: Path, topics: list[str]) -> Iterator[BagMessage]:
     """
     with _open_bag(folder) as reader:
         wanted = [connection for connection in reader.connections if connection.topic in topics]
-        if not wanted:
+        if not wanted:  # which rosbags would take for all
             return
+        missing = sum(connection.msgcount for connection in wanted)
         try:
             for connection, recorded, data in reader.messages(wanted):
                 content: Any = TYPESTORE.deserialize_cdr(data, connection.msgtype)
                 yield BagMessage(connection.topic, connection.msgtype, _stamp(content, recorded), content)
-        except GeneratorExit:
-            raise
-        except SurfposeError:
-            raise
+                missing -= 1
         except Exception as error:  # a damaged bag trips the parser anywhere
             raise _broken(folder, error) from error
+        if missing > 0:
+            raise _broken(folder, ValueError(f"{missing} messages that metadata.yaml counts are not there"))
 
 
 def _stamp(content: Any, recorded: int) -> int:

@@ -61,13 +61,13 @@ def clean_mask(mask: np.ndarray) -> np.ndarray:
     if len(stats) < 2:
         return np.zeros(mask.shape, bool)
     largest = labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
-    return _fill_small_holes(largest)
+    return fill_small_holes(largest, share=0.01)
 
 
-def _fill_small_holes(mask: np.ndarray) -> np.ndarray:
-    """Fill holes below 1 % of the mask; a mug's handle keeps its own."""
+def fill_small_holes(mask: np.ndarray, share: float) -> np.ndarray:
+    """Fill holes below a share of the mask's area; a mug's handle keeps its own."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats((~mask).astype(np.uint8), connectivity=4)
-    small = stats[:, cv2.CC_STAT_AREA] < 0.01 * mask.sum()
+    small = stats[:, cv2.CC_STAT_AREA] < share * mask.sum()
     small[0] = False
     return mask | small[labels]
 
