@@ -118,7 +118,7 @@ def fit(
     photos: Tensor | None = None,
 ) -> CategoryModel:
     """Optimise network, vertex and clutter features on labelled views."""
-    with deterministic(settings.seed):
+    with deterministic(settings.seed, device):
         return _Trainer(views, template, info, settings, device, photos).run(progress)
 
 
@@ -220,12 +220,12 @@ class _Trainer:
 
 
 @contextmanager
-def deterministic(seed: int) -> Iterator[None]:
-    """PyTorch's global random numbers from `seed`, and only repeatable kernels, inside the block."""
+def deterministic(seed: int, device: torch.device) -> Iterator[None]:
+    """PyTorch's global random numbers from `seed` and, on a GPU, only repeatable kernels in the block."""
     before = torch.are_deterministic_algorithms_enabled()
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.use_deterministic_algorithms(device.type == "cuda", warn_only=True)
         try:
             yield
         finally:

@@ -1,0 +1,95 @@
+import cv2
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis.strategies import floats
+
+from surfpose_ros.category.augment import Augmentation, Augmenter
+from surfpose_ros.category.loss import CLUTTER
+from surfpose_ros.category.template import mean_template
+from surfpose_ros.category.views import SIZE, TrainingViews, box_crop, collect_views
+from surfpose_ros.geometry.cameras import Camera
+
+CAMERA = Camera(np.array([[300.0, 0, 159.5], [0, 300.0, 119.5], [0, 0, 1]]), 320, 240)
+
+
+@settings(max_examples=25, deadline=None)
+@given(x=floats(60, 200), y=floats(60, 150), side=floats(20, 90))
+def test_a_point_falls_on_the_same_picture_detail_before_and_after_cropping(x, y, side):
+    columns, rows = np.meshgrid(np.arange(320), np.arange(240))
+    image = np.stack([columns / 320 * 255, rows / 240 * 255, columns * 0], axis=-1).astype(np.float32)
+    crop, camera = box_crop(image, (x - side / 2, y - side / 2, side, side), CAMERA, 96, 1.2)
+    ray = np.array([(x - 159.5) / 300, (y - 119.5) / 300, 1.0])
+    u, v, _ = camera.matrix @ ray
+    shown = cv2.getRectSubPix(crop, (1, 1), (u, v))[0, 0]
+    assert np.allclose(shown[:2], [x / 320 * 255, y / 240 * 255], atol=1.0)
+
+
+def test_every_view_is_labelled_with_the_vertices_it_shows(eggs):
+    videos, surfaces, alignment = eggs
+    kept = alignment.canonical_from_video
+    template = mean_template([surfaces[n].mesh.transformed(kept[n]) for n in kept], 60)
+    views = collect_views(videos, surfaces, kept, template)
+    assert len(views) == 12
+    assert views.labels.max() < len(template.mesh.vertices)
+    # The pictures are painted with box coordinates, so a label's colour tells whether it is right.
+    labels = views.labels[:, 0].long()
+    colours = views.images[:, :, ::2, ::2].permute(0, 2, 3, 1).float() / 255 - 0.5
+    vertices = torch.from_numpy(template.mesh.vertices / template.extent)
+    on = labels >= 0
+    assert 0.1 < on.float().mean() < 0.5
+    off = (vertices[labels[on]] - colours[on]).norm(dim=-1)
+    assert off.median() < 0.1
+
+
+def test_view_directions_point_from_the_object_to_the_camera(eggs):
+    videos, surfaces, alignment = eggs
+    kept = alignment.canonical_from_video
+    template = mean_template([surfaces[n].mesh.transformed(kept[n]) for n in kept], 60)
+    views = collect_views(videos[:1], surfaces, kept, template)
+    expected = torch.tensor([np.cos(0.4), 0, np.sin(0.4)]).float()
+    assert torch.allclose(views.directions[0], expected, atol=1e-4)
+    assert views.rolls.abs().max() < 1e-4
+
+
+def painted_views(count: int) -> TrainingViews:
+    """Views whose red channel encodes the label: left half vertex 0, right half vertex 1."""
+    images = torch.zeros(count, 3, SIZE, SIZE, dtype=torch.uint8)
+    images[:, 0, :, SIZE // 2 :] = 255
+    labels = torch.zeros(count, 1, SIZE // 2, SIZE // 2, dtype=torch.int16)
+    labels[..., SIZE // 4 :] = 1
+    masks = torch.full((count, 1, SIZE, SIZE), 255, dtype=torch.uint8)
+    zeros = torch.zeros(count)
+    return TrainingViews(images, masks, labels, torch.zeros(count, 3), zeros, zeros.long())
+
+
+def test_labels_follow_the_picture_through_every_warp():
+    plain = Augmentation(occlude=0.0, colour=0.0, keep_background=1.0, roll_deg=180.0)
+    augment = Augmenter(plain, 64, 8, torch.Generator().manual_seed(0), None)
+    images, labels = augment(painted_views(16))
+    red = torch.nn.functional.avg_pool2d(images[:, :1], 8)[:, 0]
+    certain = (labels >= 0) & ((red - 0.5).abs() > 0.3)
+    assert certain.float().mean() > 0.5
+    assert ((red > 0.5).long()[certain] == labels[certain]).float().mean() > 0.98
+
+
+def test_what_an_occluder_covers_becomes_clutter():
+    covering = Augmentation(occlude=1.0, colour=0.0, scale=0.0, shift=0.0)
+    augment = Augmenter(covering, 64, 8, torch.Generator().manual_seed(0), None)
+    _, labels = augment(painted_views(32))
+    assert 0.02 < (labels == CLUTTER).float().mean() < 0.5
+
+
+def test_two_augmenters_of_one_seed_draw_the_same_batches():
+    first = Augmenter(Augmentation(), 64, 8, torch.Generator().manual_seed(3), None)(painted_views(4))
+    second = Augmenter(Augmentation(), 64, 8, torch.Generator().manual_seed(3), None)(painted_views(4))
+    assert torch.equal(first[0], second[0]) and torch.equal(first[1], second[1])
+
+
+def test_given_photos_are_pasted_behind_the_object():
+    photos = torch.full((2, 3, 80, 80), 255, dtype=torch.uint8)
+    photos[:, 1:] = 0
+    augment = Augmenter(Augmentation(), 64, 8, torch.Generator().manual_seed(0), photos)
+    pasted = augment.backgrounds(32, torch.device("cpu"))
+    red = (pasted[:, 0] > 0.99) & (pasted[:, 1:].amax(dim=1) < 0.01)
+    assert red.flatten(1).all(dim=1).float().mean() > 0.4
