@@ -1,6 +1,7 @@
 """What the subcommands share: progress bars for people, one JSON object for machines."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -16,6 +17,8 @@ from surfpose_ros.progress import Progress, silent
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
+LINE_SECONDS = 10.0
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
 
 
@@ -24,11 +27,27 @@ def print_json(content: dict[str, Any]) -> None:
     typer.echo(json.dumps(content, indent=2, allow_nan=False))
 
 
+def _progress_lines() -> Progress:
+    """A `Progress` for logs: a line when a stage begins and ends, and every `LINE_SECONDS` between."""
+    told: dict[str, float] = {}
+
+    def report(stage: str, done: int, total: int, note: str = "") -> None:
+        now = time.monotonic()
+        if stage not in told or done == total or now - told[stage] > LINE_SECONDS:
+            told[stage] = now
+            err.print(f"{stage} {done}/{total} {note}".rstrip(), soft_wrap=True)
+
+    return report
+
+
 @contextmanager
 def progress_bars(quiet: bool = False) -> Iterator[Progress]:
-    """A `Progress` drawn as one bar a stage on stderr; silent if `quiet`."""
+    """A `Progress` drawn as one bar a stage on stderr, as lines where that is a file; silent if `quiet`."""
     if quiet:
         yield silent
+        return
+    if not err.is_terminal:
+        yield _progress_lines()
         return
     columns = (
         TextColumn("{task.description:<12}"),
