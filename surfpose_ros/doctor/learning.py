@@ -36,9 +36,8 @@ def check_models(folders: Sequence[Path] = ()) -> list[Check]:
     """Load each model given, or where none is given each that ships with the package."""
     shipped = sorted(path.parent for path in (share_folder() / "models").glob("*/category.yaml"))
     if not folders and not shipped:
-        return [
-            Check("category models", "warning", "none ships with this installation", "surfpose retrain")
-        ]
+        found = "none given, and none ships with this installation"
+        return [Check("category models", "warning", found, "learn one with surfpose retrain")]
     return [_check_model(folder) for folder in folders or shipped]
 
 
@@ -47,18 +46,14 @@ def _check_weights(path: Path, expected: str) -> Check:
     if not path.is_file():
         return Check(name, "problem", f"{path} is not there", REINSTALL)
     if hashlib.sha256(path.read_bytes()).hexdigest() != expected:
-        return Check(
-            name, "problem", f"{path} is damaged: its checksum differs", "install surfpose_ros again"
-        )
+        return Check(name, "problem", f"{path} is damaged: its checksum differs", REINSTALL)
     return Check(name, "ok", f"embedded, {path.stat().st_size / 2**20:.1f} MiB, checksum right")
 
 
 def _check_dinov2() -> Check:
-    if importlib.util.find_spec("transformers"):
-        return Check(
-            "backbone dinov2_vits14", "ok", "transformers is there; weights from the hub or a file"
-        )
     found = 'optional, not installed: pip install "surfpose_ros[dinov2]"'
+    if importlib.util.find_spec("transformers"):
+        found = "transformers is there; weights from the hub or a file"
     return Check("backbone dinov2_vits14", "ok", found)
 
 
@@ -67,9 +62,8 @@ def _check_model(folder: Path) -> Check:
     try:
         model = load_category_model(folder)
     except SurfposeError as error:
-        return Check(
-            name, "problem", str(error), f"surfpose retrain --out {folder} CAPTURES, or copy it anew"
-        )
+        remedy = "copy the folder anew, or learn it again with surfpose retrain"
+        return Check(name, "problem", str(error), remedy)
     size = f"{model.size_m:.2f} m" if model.size_m else "size unknown"
     found = f"{model.name}: {model.info.backbone}, {size}, {len(model.info.captures)} training captures"
     return Check(name, "ok", found)
