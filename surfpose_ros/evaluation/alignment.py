@@ -14,10 +14,9 @@ import torch
 
 from surfpose_ros.alignment.alignment import Alignment
 from surfpose_ros.errors import SurfposeError
-from surfpose_ros.evaluation.label_frames import VideoLabels, canonical_from_label
+from surfpose_ros.evaluation.label_frames import VideoLabels, canonical_from_label, median_up_to
 from surfpose_ros.evaluation.metrics import Array, rotation_error, rotation_figures
 from surfpose_ros.evaluation.tables import Table
-from surfpose_ros.geometry.rotations import median_rotation
 from surfpose_ros.geometry.symmetry import Symmetry
 
 
@@ -89,7 +88,7 @@ def score_alignment(
         )
         count = len(aligned)
         pair_errors[:count, :count] = rotation_error(rotations[:, None], rotations[None], symmetry)
-        median = median_rotation(torch.from_numpy(rotations)).numpy()
+        median = median_up_to(torch.from_numpy(rotations), symmetry or Symmetry()).numpy()
         errors[:count] = rotation_error(rotations, median, symmetry)
     return AlignmentScore(alignment.category, names, pair_errors, errors, set_aside)
 

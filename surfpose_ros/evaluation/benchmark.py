@@ -3,9 +3,11 @@
 import datetime
 import json
 import platform
+import shlex
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +38,14 @@ class BenchmarkResult:
     pictures: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def content(self, machine: Mapping[str, str]) -> dict[str, Any]:
-        """What the JSON file holds: the figures, and the machine that made them."""
-        return {"benchmark": self.name, "machine": dict(machine), **self.figures}
+        """What the JSON file holds: the figures, the tables, and what made them where."""
+        return {
+            "benchmark": self.name,
+            "command": shlex.join(["surfpose", *sys.argv[1:]]),
+            "machine": dict(machine),
+            **self.figures,
+            "tables": [asdict(table) for table in self.tables],
+        }
 
 
 def machine() -> dict[str, str]:

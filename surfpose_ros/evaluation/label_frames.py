@@ -12,11 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.evaluation.metrics import Array
 from surfpose_ros.geometry.rotations import median_rotation, rotation_angle
 from surfpose_ros.geometry.similarity import decompose_similarity
+from surfpose_ros.geometry.symmetry import Symmetry
 from surfpose_ros.progress import Progress, silent, track
 from surfpose_ros.video.capture import find_captures
 from surfpose_ros.video.labels import LabelRow
@@ -104,10 +106,25 @@ def canonical_from_label(canonical_from_video: Array, video: VideoLabels) -> Arr
     return np.asarray(rotation.numpy() @ video.video_from_label)
 
 
+def median_up_to(rotations: Tensor, symmetry: Symmetry) -> Tensor:
+    """Median ``(3, 3)`` of rotations ``(N, 3, 3)``, each turned by the symmetry towards the others."""
+    if not symmetry:
+        return median_rotation(rotations)
+    central = symmetry.distance(rotations[:, None], rotations[None]).sum(dim=1).argmin()
+    return median_rotation(symmetry.nearest(rotations, rotations[central].expand_as(rotations)))
+
+
 def fit_canonical_from_label(
-    canonical_from_video: Mapping[str, Array], videos: Mapping[str, VideoLabels]
+    canonical_from_video: Mapping[str, Array],
+    videos: Mapping[str, VideoLabels],
+    canonical_symmetry: Symmetry | None = None,
 ) -> tuple[Array, Array]:
     """The one rotation that links labels and model, the median over the training videos.
+
+    Args:
+        canonical_from_video: of the model's training videos, similarities ``(4, 4)``.
+        videos: their labels.
+        canonical_symmetry: of the object in the canonical frame, if it has any.
 
     Returns:
         ``canonical_from_label`` ``(3, 3)``, and the angle of each video's own to it, degrees, ``(N,)``.
@@ -122,6 +139,7 @@ def fit_canonical_from_label(
             "captures: give the captures that it was trained on, to link its axes to the labels'"
         )
     single = np.stack([canonical_from_label(canonical_from_video[name], videos[name]) for name in shared])
-    rotations = torch.from_numpy(single)
-    median = median_rotation(rotations)
-    return median.numpy(), rotation_angle(rotations, median).rad2deg().numpy()
+    label_from_canonical = torch.from_numpy(single).transpose(1, 2)
+    symmetry = canonical_symmetry or Symmetry()
+    median = median_up_to(label_from_canonical, symmetry)
+    return median.T.numpy(), symmetry.distance(label_from_canonical, median).rad2deg().numpy()

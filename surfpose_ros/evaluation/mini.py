@@ -24,11 +24,10 @@ from surfpose_ros.geometry.symmetry import Symmetry, parse_symmetry
 from surfpose_ros.pose.estimator import PoseEstimator
 from surfpose_ros.progress import Progress, silent
 from surfpose_ros.simulation.captures import read_truth
+from surfpose_ros.simulation.objects import SYMMETRIES
 from surfpose_ros.video.capture import find_captures
 from surfpose_ros.video.labels import read_labels
 
-# Turns that change nothing, by the way the objects are made; what is not listed has none.
-SYMMETRIES = {"bottle": "z:inf", "remote": "none", "mug": "none"}
 _PROTOCOLS: dict[str, Literal["labels", "search"]] = {"box given": "labels", "found by the model": "search"}
 
 
@@ -86,11 +85,12 @@ def _category(
     settings = replace(settings, train=replace(settings.train, seed=0))
     retrain(find_captures([captures]), category, work / "model", work, settings, progress)
     videos = true_video_labels(captures, category)
-    symmetry = parse_symmetry(SYMMETRIES.get(category, "none"))
+    symmetry = parse_symmetry(SYMMETRIES[category])
     score = score_alignment(read_alignment(work / "alignment.json"), videos, symmetry)
     model = load_category_model(work / "model", device)
     trained = {name: np.array(pose) for name, pose in model.info.captures.items()}
-    rotation, _ = fit_canonical_from_label(trained, videos)
+    # The objects are made in the labels' frame and their axis of symmetry is the canonical one.
+    rotation, _ = fit_canonical_from_label(trained, videos, symmetry)
     frame = LabelFrame(rotation=rotation, symmetry=symmetry)
     folder = data / "photos" / category
     samples = samples_from_labels(read_labels(folder / "labels.csv", folder))

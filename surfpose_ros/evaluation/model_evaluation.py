@@ -147,7 +147,7 @@ def label_frame(
         rows = read_labels(request.axes_labels, request.axes_root or request.root)
         videos = read_video_labels(request.axes_captures, rows, progress)
         trained = {name: np.array(pose) for name, pose in model.info.captures.items()}
-        rotation, off = fit_canonical_from_label(trained, videos)
+        rotation, off = fit_canonical_from_label(trained, videos, model.symmetry)
         said = (
             f"the labels' axes are linked to the model's by {len(off)} training videos "
             f"(median {np.median(off):.1f} deg off, worst {off.max():.0f})"

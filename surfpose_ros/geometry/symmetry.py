@@ -60,10 +60,19 @@ class Symmetry:
             turns = self.rotations().to(target)
             return rotation_angle(target[..., None, :, :] @ turns, source[..., None, :, :]).amin(dim=-1)
         axis = torch.tensor(self.axis, dtype=target.dtype, device=target.device)
-        target_axis, source_axis = target @ axis, source @ axis
+        target_axis, source_axis = torch.broadcast_tensors(target @ axis, source @ axis)
         sine = torch.linalg.cross(target_axis, source_axis).norm(dim=-1)
         cosine = (target_axis * source_axis).sum(dim=-1)
         return torch.atan2(sine, cosine.abs() if self.reversible else cosine)
+
+    def nearest(self, target: Tensor, source: Tensor) -> Tensor:
+        """`target` turned by the symmetry to lie nearest to `source`, ``(..., 3, 3)``.
+
+        A continuous axis is turned in steps of a degree.
+        """
+        turned = target[..., None, :, :] @ self.rotations(360).to(target)
+        best = rotation_angle(turned, source[..., None, :, :]).argmin(dim=-1)
+        return turned.take_along_dim(best[..., None, None, None], dim=-3)[..., 0, :, :]
 
     def turned(self, target_from_source: Tensor) -> "Symmetry":
         """The same symmetry for objects whose frame was turned by a ``(3, 3)`` rotation."""

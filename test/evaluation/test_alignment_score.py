@@ -13,11 +13,16 @@ from surfpose_ros.evaluation.alignment import (
     pair_interval,
     score_alignment,
 )
-from surfpose_ros.evaluation.label_frames import VideoLabels, fit_canonical_from_label, video_labels
+from surfpose_ros.evaluation.label_frames import (
+    VideoLabels,
+    canonical_from_label,
+    fit_canonical_from_label,
+    video_labels,
+)
 from surfpose_ros.evaluation.metrics import rotation_error
 from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.geometry.similarity import random_similarity
-from surfpose_ros.geometry.symmetry import Symmetry
+from surfpose_ros.geometry.symmetry import CONTINUOUS, Symmetry
 from surfpose_ros.video.labels import LabelRow
 from surfpose_ros.video.object_video import Frame, ObjectVideo
 
@@ -53,6 +58,16 @@ def test_a_flip_counts_unless_the_object_is_symmetric():
     assert alignment_figures([score_alignment(alignment, videos)])["acc30"] == 0.5
     symmetric = score_alignment(alignment, videos, Symmetry(2))
     assert alignment_figures([symmetric])["acc30"] == 1.0
+
+
+def test_the_link_to_a_symmetric_object_forgives_its_turns():
+    videos, alignment = videos_and_alignment(0, (0, 30, 100, 200))
+    poses = alignment.canonical_from_video
+    axis = canonical_from_label(poses["mug0"], videos["mug0"])[:, 2]
+    rotation, angles = fit_canonical_from_label(poses, videos, Symmetry(CONTINUOUS, tuple(axis)))
+    assert angles.max() < 0.01 and rotation[:, 2] @ axis > 0.9999
+    score = score_alignment(alignment, videos, Symmetry(CONTINUOUS))
+    assert score.errors.max() < 0.01
 
 
 def test_a_video_that_was_set_aside_fails_in_all_its_pairs():

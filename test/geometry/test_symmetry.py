@@ -58,6 +58,15 @@ def test_a_symmetry_survives_its_dictionary(symmetry):
     np.testing.assert_allclose(again.axis, symmetry.axis, atol=1e-12)
 
 
+@settings(max_examples=30)
+@given(symmetry=SYMMETRIES, seed=st.integers(0, 99))
+def test_the_nearest_turn_is_as_near_as_the_distance_says(symmetry, seed):
+    a, b = two_rotations(seed)
+    nearest = symmetry.nearest(a, b)
+    assert symmetry.distance(nearest, a) < 1e-6
+    torch.testing.assert_close(rotation_angle(nearest, b), symmetry.distance(a, b), atol=0.01, rtol=0)
+
+
 def test_a_turned_frame_turns_the_axis():
     quarter_about_x = rotation_from_rotvec(torch.tensor([np.pi / 2, 0, 0]))
     np.testing.assert_allclose(Symmetry(2).turned(quarter_about_x).axis, (0, -1, 0), atol=1e-7)
