@@ -9,17 +9,22 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from surfpose_ros.category.model import load_category_model
+from surfpose_ros.category.retrain import RetrainReport, RetrainSettings, retrain
+from surfpose_ros.category.train import PRESETS
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.messages.diagnostics import Level, Status, diagnostic_array
 from surfpose_ros.nodes.parameters import Parameter, Parameters
 from surfpose_ros.nodes.reporting import Reporter
 from surfpose_ros.nodes.running import run
 from surfpose_ros.progress import Cancelled
+from surfpose_ros.video.capture import find_captures, read_info
 
 PARAMETERS = (
     Parameter("category", "", "Name of the category, such as mug.", live=True),
@@ -27,6 +32,10 @@ PARAMETERS = (
               "categories are left out.", live=True),
     Parameter("output_dir", "", "Folder of the model; empty for models/<category>.", live=True),
     Parameter("work_dir", "", "Folder of the stages' work; empty for work/<category>.", live=True),
+    Parameter("preset", "full", "How long to train: full for use, quick to try out.",
+              choices=tuple(PRESETS), live=True),
+    Parameter("device", "auto", "Where to train; auto takes a GPU if there is one.",
+              choices=("auto", "cpu", "cuda"), live=True),
     Parameter("autostart", False, "Begin to train at once."),
     Parameter("reload_service", "pose_node/reload", "Called after success, for a running pose_node to take "
               "the new model; empty for none.", live=True),
@@ -87,15 +96,12 @@ class RetrainNode(Node):
             self.get_logger().error(f"{error!r}")
             self._say(Level.ERROR, f"bug: {error!r}; please report it with the log")
         else:
-            figures = asdict(report)
+            figures = {**asdict(report), "figures": load_category_model(report.model).info.figures}
             self._report_out.publish(String(data=json.dumps(figures, default=str)))
             self._say(Level.OK, "done", figures)
             self._ask_for_reload()
 
-    def _retrain(self) -> Any:
-        from surfpose_ros.category.retrain import RetrainSettings, retrain
-        from surfpose_ros.video.capture import find_captures, read_info
-
+    def _retrain(self) -> RetrainReport:
         category = self.parameters["category"]
         folder = Path(self.parameters["captures_dir"]).expanduser()
         captures = [path for path in find_captures([folder]) if read_info(path).category == category]
@@ -103,7 +109,13 @@ class RetrainNode(Node):
             raise SurfposeError(f"{folder}: no capture of the category {category!r} in it")
         out = Path(self.parameters["output_dir"] or f"models/{category}").expanduser()
         work = Path(self.parameters["work_dir"] or f"work/{category}").expanduser()
-        return retrain(captures, category, out, work, RetrainSettings(), self._on_progress)
+        return retrain(captures, category, out, work, self._settings(), self._on_progress)
+
+    def _settings(self) -> RetrainSettings:
+        device = self.parameters["device"]
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        return RetrainSettings(train=PRESETS[self.parameters["preset"]], device=device)
 
     def _on_progress(self, stage: str, done: int, total: int, note: str = "") -> None:
         if self._cancelled.is_set():
