@@ -25,6 +25,9 @@ lint: setup ## Check format, style and types
 docs: setup ## Build the documentation into site/
 	@tools/docs.sh
 
+benchmarks: setup ## Measure everything that can be measured here and write docs/benchmarks.md
+	@tools/benchmarks.sh
+
 lock: ## Choose the newest packages that setup.cfg allows and lock them
 	@tools/lock.sh
 

@@ -41,6 +41,7 @@ BENCHMARKS = {
         "Render the mini benchmark's captures and photos.",
     ),
     "mini": ("surfpose_ros.evaluation.mini", "Learn and evaluate on the mini benchmark."),
+    "page": ("surfpose_ros.evaluation.page", "All results of a folder as one Markdown page."),
     "compare": ("surfpose_ros.evaluation.compare", "What moved between two sets of results."),
 }
 

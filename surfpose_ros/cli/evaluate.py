@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 import typer
 
 from surfpose_ros.cli.console import err, out, progress_bars
@@ -41,6 +42,9 @@ def evaluate_alignment(
     labels: Labels,
     root: Root,
     symmetry: SymmetryOption = "none",
+    surfaces: Annotated[
+        Path | None, typer.Option(help="Their surfaces: the page then shows the aligned meshes.")
+    ] = None,
     json_file: JsonFile = None,
     csv_file: CsvFile = None,
     latex_file: LatexFile = None,
@@ -48,7 +52,12 @@ def evaluate_alignment(
 ) -> None:
     """Relative rotation errors over all pairs of videos: Acc30, Acc15, Acc10, median, per category."""
     from surfpose_ros.alignment.alignment import read_alignment
-    from surfpose_ros.evaluation.alignment import alignment_figures, alignment_tables, score_alignment
+    from surfpose_ros.evaluation.alignment import (
+        aligned_meshes,
+        alignment_figures,
+        alignment_tables,
+        score_alignment,
+    )
     from surfpose_ros.evaluation.label_frames import read_video_labels
     from surfpose_ros.geometry.symmetry import parse_symmetry
     from surfpose_ros.video.labels import read_labels
@@ -60,7 +69,16 @@ def evaluate_alignment(
         videos = read_video_labels(captures, rows, progress)
     scores = [score_alignment(one, videos, turns) for one in alignments]
     figures = alignment_figures(scores) | {"symmetry": turns.as_dict()}
-    result = BenchmarkResult("evaluate alignment", figures, alignment_tables(scores))
+    meshes = {}
+    if surfaces and html_file:
+        meshes = {
+            f"{one.category}: the aligned meshes, turn them with the mouse": aligned_meshes(one, surfaces)
+            for one in alignments
+        }
+    errors = {score.category: np.nan_to_num(score.pairs, nan=180.0) for score in scores}
+    histograms = {"Errors of all pairs; set aside counts as 180": errors}
+    tables = alignment_tables(scores)
+    result = BenchmarkResult("evaluate alignment", figures, tables, histograms=histograms, meshes=meshes)
     _publish(result, json_file, csv_file, latex_file, html_file)
 
 

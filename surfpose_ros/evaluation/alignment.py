@@ -8,6 +8,7 @@ fails in all its pairs.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,7 +18,9 @@ from surfpose_ros.errors import SurfposeError
 from surfpose_ros.evaluation.label_frames import VideoLabels, canonical_from_label, median_up_to
 from surfpose_ros.evaluation.metrics import Array, rotation_error, rotation_figures
 from surfpose_ros.evaluation.tables import Table
+from surfpose_ros.geometry.meshes import Mesh
 from surfpose_ros.geometry.symmetry import Symmetry
+from surfpose_ros.surface.surface import load_surface
 
 
 @dataclass(frozen=True)
@@ -164,6 +167,18 @@ def alignment_tables(scores: list[AlignmentScore]) -> list[Table]:
         ],
     )
     return [pairs, worst]
+
+
+def aligned_meshes(alignment: Alignment, surfaces: Path) -> dict[str, Mesh]:
+    """The mesh of every aligned video in the canonical frame, from a folder of surfaces.
+
+    Raises:
+        SurfposeError: a surface is missing or damaged.
+    """
+    return {
+        name: load_surface(surfaces, name).mesh.transformed(pose)
+        for name, pose in alignment.canonical_from_video.items()
+    }
 
 
 def _category_figures(score: AlignmentScore) -> dict[str, object]:

@@ -19,6 +19,7 @@ from surfpose_ros.errors import SurfposeError
 from surfpose_ros.evaluation.report import Report
 from surfpose_ros.evaluation.tables import Table
 from surfpose_ros.files import atomic_file, write_json
+from surfpose_ros.geometry.meshes import Mesh
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,16 @@ class BenchmarkResult:
         figures: plain numbers, strings, lists and dictionaries, as they go into the JSON file.
         tables: for the terminal, CSV, LaTeX and the report.
         pictures: caption to ``(H, W, 3)`` uint8 RGB, for the report.
+        histograms: caption to named sets of errors in degrees, for the report.
+        meshes: caption to named meshes in one frame, for the report.
     """
 
     name: str
     figures: Mapping[str, Any]
     tables: Sequence[Table] = ()
     pictures: Mapping[str, np.ndarray] = field(default_factory=dict)
+    histograms: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
+    meshes: Mapping[str, Mapping[str, Mesh]] = field(default_factory=dict)
 
     def content(self, machine: Mapping[str, str]) -> dict[str, Any]:
         """What the JSON file holds: the figures, the tables, and what made them where."""
@@ -86,6 +91,10 @@ def write_result(
             report.add_table(table)
         for caption, picture in result.pictures.items():
             report.add_picture(picture, caption)
+        for caption, values in result.histograms.items():
+            report.add_histogram(values, caption, "degrees")
+        for caption, meshes in result.meshes.items():
+            report.add_meshes(meshes, caption)
         report.write(html_path)
 
 

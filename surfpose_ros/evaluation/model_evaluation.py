@@ -9,6 +9,7 @@ import torch
 from surfpose_ros.category.model import CategoryModel, load_category_model
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.evaluation.benchmark import BenchmarkResult, machine
+from surfpose_ros.evaluation.charts import by_azimuth, by_occlusion, reliability
 from surfpose_ros.evaluation.datasets.registry import read_dataset
 from surfpose_ros.evaluation.gallery import by_error, contact_sheet, tile, tiles
 from surfpose_ros.evaluation.label_frames import fit_canonical_from_label, read_video_labels
@@ -81,14 +82,16 @@ class PoseReport:
         templates = {self.model.name: self.model.template.mesh}
         where = ", ".join(f"{key} {value}" for key, value in machine().items())
         page = Report(f"Poses of {self.model.name}", where)
-        for condition in self.conditions:
-            page.add_text(condition)
         for table in self.result().tables:
             page.add_table(table)
         errors = np.nan_to_num([outcome.error_deg for outcome in self.outcomes], nan=180.0)
         page.add_histogram(
             {"rotation error": errors}, "Rotation errors; none found counts as 180", "degrees"
         )
+        page.add_figure(by_azimuth(self.outcomes), "Accuracy by direction of view")
+        if any(outcome.sample.occlusion for outcome in self.outcomes):
+            page.add_figure(by_occlusion(self.outcomes), "Accuracy by occlusion")
+        page.add_figure(reliability(self.outcomes), "How far the score can be trusted")
         for title, worst in (("Best", False), ("Worst", True)):
             chosen = by_error(self.outcomes, GALLERY, worst)
             page.add_gallery(tiles(chosen, templates), f"{title} answers, estimate beside truth")

@@ -70,6 +70,7 @@ class Table:
             caption_justify="left",
             box=rich.box.SIMPLE_HEAD,
             pad_edge=False,
+            min_width=min(len(self.title), 76),
             padding=(0, 1, 0, 0),
         )
         for name, numeric, cells in zip(self.columns, self.numeric(), self._columns(), strict=True):
