@@ -24,10 +24,11 @@ from surfpose_ros.video.pictures import decode_picture
 PARAMETERS = (
     Parameter("labels", "", "Labels CSV beside its pictures."),
     Parameter("out", "", "JSON file for the answers."),
-    Parameter("timeout", 60.0, "Longest wait for pose_node's first answer.", "s", 1.0, 3600.0),
-    Parameter("patience", 10.0, "Longest wait for any other answer.", "s", 0.1, 3600.0),
+    Parameter("timeout", 180.0, "Longest wait for pose_node's first answer.", "s", 1.0, 3600.0),
+    Parameter("patience", 60.0, "Longest wait for any other answer.", "s", 0.1, 3600.0),
 )  # fmt: skip
 FRAME = "camera_optical_frame"
+REPEAT_S = 3.0  # between two showings of the first picture
 
 
 class DemoViewer(DemoClient):
@@ -61,16 +62,19 @@ class DemoViewer(DemoClient):
     def _show(self, image: Any, camera: Camera, first: bool) -> dict[str, Any]:
         """Publish one picture; the first again and again, since pose_node may still be starting."""
         limit = time.monotonic() + (self.timeout if first else self.parameters["patience"])
+        sent: dict[tuple[int, int], float] = {}
         while time.monotonic() < limit:
             header = Header(stamp=self.get_clock().now().to_msg(), frame_id=FRAME)
-            key = (header.stamp.sec, header.stamp.nanosec)
-            sent = time.monotonic()
+            sent[header.stamp.sec, header.stamp.nanosec] = time.monotonic()
             self._infos.publish(encode_camera_info(camera, header))
             self._images.publish(encode_image(image, header))
-            if self.spin_until(lambda key=key: key in self._answers, self.parameters["patience"]):
+            self.spin_until(
+                lambda: self._answers.keys() & sent, REPEAT_S if first else limit - time.monotonic()
+            )
+            for key in self._answers.keys() & sent:
                 received, message = self._answers[key]
                 return {
-                    "seconds": received - sent,
+                    "seconds": received - sent[key],
                     "detections": [_plain(detection) for detection in message.detections],
                 }
         return {"seconds": None, "detections": []}
