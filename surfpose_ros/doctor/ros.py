@@ -39,9 +39,9 @@ def check_ros() -> list[Check]:
         rclpy = importlib.import_module("rclpy")
         rmw = rclpy.get_rmw_implementation_identifier()
     except Exception as error:  # a compiled module may fail in any way
-        remedy = 'source /opt/ros/<distro>/setup.bash, or without a ROS: pip install "surfpose_ros[ros]"'
         reason = " ".join(str(error).split())[:150]
-        return [Check("ROS 2", "warning", f"rclpy cannot be imported ({reason}): no nodes", remedy)]
+        found = f"rclpy cannot be imported ({reason}): no nodes"
+        return [Check("ROS 2", "warning", found, _remedy_without_rclpy(reason))]
     distro = os.environ.get("ROS_DISTRO", "from PyPI")
     domain = os.environ.get("ROS_DOMAIN_ID", "0")
     return [
@@ -51,6 +51,14 @@ def check_ros() -> list[Check]:
         check_launch(),
         *check_transport(rmw),
     ]
+
+
+def _remedy_without_rclpy(reason: str) -> str:
+    if "numpy" in reason.lower():
+        return 'this ROS was built for another NumPy: pip install "numpy<2"'
+    if "ROS_DISTRO" in os.environ:
+        return "ROS is sourced, but for another Python: use the one it was built for, /usr/bin/python3"
+    return 'source /opt/ros/<distro>/setup.bash, or without a ROS: pip install "surfpose_ros[ros]"'
 
 
 def check_messages() -> Check:
