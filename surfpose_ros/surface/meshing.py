@@ -31,10 +31,31 @@ def coarse_mesh(dense: Mesh, max_vertices: int) -> Mesh:
             simple = whole.copy()
         simple.update_faces(simple.nondegenerate_faces())
         simple.remove_unreferenced_vertices()
-        best = mesh_from_trimesh(simple)
+        best = split_vertices(without_fins(mesh_from_trimesh(simple)))
         if len(best.vertices) <= max_vertices and not mesh_problems(best):
             break
     return outward(best)
+
+
+def without_fins(mesh: Mesh) -> Mesh:
+    """The mesh without pairs of faces that lie back to back: what simplification leaves of a sliver."""
+    keys = np.sort(mesh.faces, axis=1)
+    _, index, counts = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
+    kept = counts[index.ravel()] % 2 == 1
+    if kept.all():
+        return mesh
+    solid = trimesh.Trimesh(mesh.vertices, mesh.faces[kept], process=False)
+    solid.remove_unreferenced_vertices()
+    pieces = solid.split(only_watertight=False)
+    return mesh_from_trimesh(max(pieces, key=lambda piece: len(piece.faces)) if len(pieces) else solid)
+
+
+def split_vertices(mesh: Mesh) -> Mesh:
+    """The mesh with a copy of each vertex for every fan of faces that meets there."""
+    corners = mesh.faces.ravel()
+    fans = _fans(mesh)
+    pairs, index = np.unique(np.stack([corners, fans], axis=1), axis=0, return_inverse=True)
+    return Mesh(mesh.vertices[pairs[:, 0]], index.reshape(-1, 3).astype(np.int64))
 
 
 def outward(mesh: Mesh) -> Mesh:
@@ -56,22 +77,29 @@ def mesh_problems(mesh: Mesh) -> list[str]:
 
 
 def is_vertex_manifold(mesh: Mesh) -> bool:
-    """Whether the faces around every vertex form one fan: its link is connected.
+    """Whether the faces around every vertex form one fan."""
+    corners = mesh.faces.ravel()
+    fans = len(np.unique(np.stack([corners, _fans(mesh)], axis=1), axis=0))
+    return fans == len(np.unique(corners))
 
-    The faces' opposite edges at a vertex make its link; with as many nodes as edges in one component it
-    is a single loop. Counted by components of (vertex, neighbour) pairs over the whole mesh at once.
+
+def _fans(mesh: Mesh) -> np.ndarray:
+    """A number for the fan that each corner of each face belongs to, ``(F * 3,)``.
+
+    Two corners at one vertex are in one fan if their faces share an edge at it; fans are the connected
+    components over the whole mesh at once.
     """
     faces = mesh.faces
-    if not len(faces):
-        return True
-    corner = np.concatenate([faces[:, [0, 1, 2]], faces[:, [1, 2, 0]], faces[:, [2, 0, 1]]])
-    count = len(mesh.vertices)
-    nodes, index = np.unique(
-        np.concatenate([corner[:, 0] * count + corner[:, 1], corner[:, 0] * count + corner[:, 2]]),
-        return_inverse=True,
+    corner = np.arange(faces.size).reshape(-1, 3)
+    count = int(faces.max()) + 1 if faces.size else 1
+    # Every corner touches two edges of its face: (vertex, neighbour) on either side.
+    edge = np.concatenate(
+        [faces * count + np.roll(faces, -1, axis=1), faces * count + np.roll(faces, 1, axis=1)]
     )
-    edges = index.reshape(2, -1).T
-    labels = trimesh.graph.connected_component_labels(edges, node_count=len(nodes))
-    owner = np.zeros(labels.max() + 1, dtype=np.int64)
-    owner[labels] = nodes // count
-    return len(np.unique(owner)) == len(owner)
+    owner = np.concatenate([corner, corner]).ravel()
+    _, node = np.unique(edge.ravel(), return_inverse=True)
+    links = np.stack([owner, faces.size + node], axis=1)
+    labels: np.ndarray = trimesh.graph.connected_component_labels(
+        links, node_count=faces.size + node.max() + 1
+    )
+    return labels[: faces.size]
