@@ -24,8 +24,8 @@ CAMERA = Camera(np.array([[300.0, 0, 159.5], [0, 300, 119.5], [0, 0, 1]]), 320, 
 
 
 def without_padding(image: bytes) -> bytes:
-    """CDR of an rgb8 image in the frame "camera", less the two bytes before `step`, which are not set."""
-    return image[:42] + image[44:]
+    """CDR of an rgb8 image in the frame "camera", less the bytes between its fields, which are not set."""
+    return image[:23] + image[24:42] + image[44:]
 
 
 class Turntable:
@@ -128,10 +128,6 @@ def test_a_killed_node_leaves_a_capture_that_the_next_one_finishes(talker, start
     with Reader(captures / "mug_01") as reader:
         images = [without_padding(bytes(d)) for c, _, d in reader.messages() if c.topic == "/image"]
     assert len(images) >= 11
-    if not set(images) <= set(table.sent):
-        import pickle
-
-        pickle.dump((images, table.sent), open("/tmp/nodes/diff.pkl", "wb"))
     assert set(images) <= set(table.sent)
     talker.until(lambda: ready(talker), "the new node to see the topics", table.show)
     assert "mug_02" in talker.trigger("/capture_node/start").message
