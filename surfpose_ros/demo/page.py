@@ -21,6 +21,7 @@ from surfpose_ros.surface.surface import load_surface
 from surfpose_ros.video.reader import read_capture
 
 MASK_COLOUR = (255, 176, 0)
+OVERLAY_SIZE = (480, 360)
 
 
 def write_page(
@@ -47,7 +48,11 @@ def write_page(
         "Captions: rotation error, distance error. Where what tells the front is hidden (a handle), no "
         "method can know the turn about the upright axis; those pictures count as errors here."
     )
-    report.add_gallery([_overlay(outcome, model) for outcome in outcomes], "Sent by pose_node")
+    overlays = [_overlay(outcome, model) for outcome in outcomes]
+    report.add_picture(
+        _montage([picture for _, picture in overlays[:6]]), "The first six, as pose_node saw them"
+    )
+    report.add_gallery(overlays, "All of them")
     report.add_histogram(
         {
             "best guess": _finite([outcome.error_deg for outcome in outcomes]),
@@ -124,7 +129,7 @@ def _overlay(outcome: Outcome, model: CategoryModel) -> tuple[str, np.ndarray]:
     image, camera = outcome.sample.read()
     detection = outcome.detection
     if detection is None or camera is None:
-        return "nothing found", image
+        return "nothing found", cv2.resize(image, OVERLAY_SIZE, interpolation=cv2.INTER_AREA)
     pose = detection.hypotheses[0].camera_from_object
     vertices = model.template.mesh.vertices
     scaled = Mesh(
@@ -146,12 +151,19 @@ def _around(image: np.ndarray, camera: Camera, pose: np.ndarray, diagonal: float
     left = int(np.clip(u - 2 * side / 3, 0, max(width - 4 * side // 3, 0)))
     top = int(np.clip(v - side / 2, 0, height - side))
     part = image[top : top + side, left : left + 4 * side // 3]
-    return cv2.resize(part, (480, 360), interpolation=cv2.INTER_AREA if side > 360 else cv2.INTER_CUBIC)
+    interpolation = cv2.INTER_AREA if side > OVERLAY_SIZE[1] else cv2.INTER_CUBIC
+    return cv2.resize(part, OVERLAY_SIZE, interpolation=interpolation)
+
+
+def _montage(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """Equal pictures in rows of three."""
+    cells = [*pictures, *[np.full_like(pictures[0], 255)] * (-len(pictures) % 3)]
+    return np.vstack([np.hstack(cells[start : start + 3]) for start in range(0, len(cells), 3)])
 
 
 def _contact_sheet(folder: Path) -> tuple[str, np.ndarray]:
     tiles = []
-    for frame in read_capture(folder, max_frames=4).frames:
+    for frame in read_capture(folder, max_frames=8).frames[::2][:4]:
         tile = frame.image.copy()
         if frame.mask is not None:
             contours, _ = cv2.findContours(

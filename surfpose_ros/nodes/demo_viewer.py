@@ -11,6 +11,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection3D, Detection3DArray
 
+from surfpose_ros.errors import SurfposeError
 from surfpose_ros.files import write_json
 from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.messages.cameras import encode_camera_info
@@ -77,6 +78,10 @@ class DemoViewer(DemoClient):
                     "seconds": received - sent[key],
                     "detections": [_plain(detection) for detection in message.detections],
                 }
+        if first:
+            raise SurfposeError(
+                f"demo_viewer: no answer from pose_node in {self.timeout:.0f} s; see its log"
+            )
         return {"seconds": None, "detections": []}
 
     def _on_detections(self, message: Detection3DArray) -> None:
