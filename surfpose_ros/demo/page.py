@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from surfpose_ros.alignment.alignment import read_alignment
 from surfpose_ros.alignment.picture import draw, feature_colours
 from surfpose_ros.category.model import CategoryModel
-from surfpose_ros.evaluation.benchmark import machine
+from surfpose_ros.evaluation.benchmark import machine, write_picture
 from surfpose_ros.evaluation.pose import Outcome
 from surfpose_ros.evaluation.pose_tables import pose_figures, pose_tables
 from surfpose_ros.evaluation.report import Report
@@ -41,7 +42,18 @@ def write_page(
         f"{len(outcomes)} pictures of {category}s never seen before. "
         + ", ".join(f"{key} {value}" for key, value in machine().items() if key != "gpu"),
     )
-    report.add_text(_headline(figures, category))
+    report.add_text(_headline(figures))
+    _add_poses(report, model, outcomes, path.with_name("demo.jpg"))
+    _add_recordings(report, captures)
+    _add_alignment(report, model, work)
+    report.add_heading("Every picture")
+    report.add_table(picture_table(outcomes))
+    report.add_table(Table("Time", ("stage", "s"), [[key, value] for key, value in seconds.items()]))
+    return report.write(path)
+
+
+def _add_poses(report: Report, model: CategoryModel, outcomes: Sequence[Outcome], picture: Path) -> None:
+    """Overlays and errors; the first overlays go into a file of their own, too."""
     report.add_heading("Live poses of objects it never saw")
     report.add_text(
         "Axes: x front (red), y left (green), z up (blue); the outline is the category's mean shape. "
@@ -49,9 +61,9 @@ def write_page(
         "method can know the turn about the upright axis; those pictures count as errors here."
     )
     overlays = [_overlay(outcome, model) for outcome in outcomes]
-    report.add_picture(
-        _montage([picture for _, picture in overlays[:6]]), "The first six, as pose_node saw them"
-    )
+    first = _montage([image for _, image in overlays[:6]])
+    write_picture(picture, first)
+    report.add_picture(first, "The first six, as pose_node saw them")
     report.add_gallery(overlays, "All of them")
     report.add_histogram(
         {
@@ -63,27 +75,27 @@ def write_page(
     )
     for table in pose_tables(outcomes):
         report.add_table(table)
+
+
+def _add_recordings(report: Report, captures: Sequence[Path]) -> None:
     report.add_heading("Recorded")
     report.add_text(
         "Four of each capture's frames, with the mask that was found against the empty turntable."
     )
-    report.add_gallery(
-        [_contact_sheet(folder) for folder in captures], "capture_node's bags, as they are read"
-    )
+    sheets = [_contact_sheet(folder) for folder in captures]
+    report.add_gallery(sheets, "capture_node's bags, as they are read")
+
+
+def _add_alignment(report: Report, model: CategoryModel, work: Path) -> None:
     report.add_heading("Aligned, with no label")
     report.add_text(
         "One mesh a recording, in the frame that all of them agreed on, from one viewpoint; colours are "
         "features. One that is turned the wrong way would leap to the eye."
     )
-    report.add_gallery(
-        _aligned(work), "Meshes in the canonical frame (percentages: agreement with the others)"
-    )
-    template = model.template.mesh
-    report.add_meshes({category: template}, "The category's mean shape; turn it with the mouse")
-    report.add_heading("Every picture")
-    report.add_table(picture_table(outcomes))
-    report.add_table(Table("Time", ("stage", "s"), [[key, value] for key, value in seconds.items()]))
-    return report.write(path)
+    caption = "Meshes in the canonical frame (percentages: agreement with the others)"
+    report.add_gallery(_aligned(work), caption)
+    shape = {model.info.name: model.template.mesh}
+    report.add_meshes(shape, "The category's mean shape; turn it with the mouse")
 
 
 def picture_table(outcomes: Sequence[Outcome]) -> Table:
@@ -117,11 +129,10 @@ def picture_table(outcomes: Sequence[Outcome]) -> Table:
     return Table("Against the truth", columns, rows, "A dash: nothing was found.", digits=1)
 
 
-def _headline(figures: dict[str, object], category: str) -> str:
+def _headline(figures: dict[str, Any]) -> str:
     return (
-        f"Of the pictures, {100 * float(figures['acc30']):.0f} % were within 30 degrees of the truth, "  # type: ignore[arg-type]
-        f"{100 * float(figures['acc15']):.0f} % within 15; the median error was "  # type: ignore[arg-type]
-        f"{float(figures['median_deg']):.1f} degrees."  # type: ignore[arg-type]
+        f"{100 * figures['acc30']:.0f} % of the pictures were within 30 degrees of the truth, "
+        f"{100 * figures['acc15']:.0f} % within 15; the median error was {figures['median_deg']:.1f} degrees."
     )
 
 
