@@ -132,7 +132,7 @@ def picture_table(outcomes: Sequence[Outcome]) -> Table:
 def _headline(figures: dict[str, Any]) -> str:
     return (
         f"{100 * figures['acc30']:.0f} % of the pictures were within 30 degrees of the truth, "
-        f"{100 * figures['acc15']:.0f} % within 15; the median error was {figures['median_deg']:.1f} degrees."
+        f"{100 * figures['acc15']:.0f} % within 15; the median error was {figures['median_deg']:.1f} deg."
     )
 
 
