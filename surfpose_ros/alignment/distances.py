@@ -4,7 +4,7 @@ The appearance neighbour of a vertex does not depend on the transform, so `match
 pair and `pair_distance` thousands of times. Everything is batched over pairs, and over hypotheses.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ class Matches:
         backward: ``(P, V)`` the other way round.
         source_weights: ``(P, V)`` sigma of the source's vertices, sums to one; zero for padding.
         target_weights: ``(P, V)``.
+        stride: distances are taken at every so many vertices only, for a first look.
     """
 
     source: Tensor
@@ -32,12 +33,14 @@ class Matches:
     backward: Tensor
     source_weights: Tensor
     target_weights: Tensor
+    stride: int = 1
 
     def __len__(self) -> int:
         return len(self.source)
 
     def __getitem__(self, pairs: slice | Tensor) -> "Matches":
-        return Matches(*(getattr(self, name)[pairs] for name in self.__dataclass_fields__))
+        parts = {name: getattr(self, name)[pairs] for name in self.__dataclass_fields__ if name != "stride"}
+        return replace(self, **parts)
 
 
 def mean_feature_distance(source: Tensor, target: Tensor) -> Tensor:
@@ -92,7 +95,8 @@ def match_pairs(shapes: Shapes, source: Tensor, target: Tensor, tau: float) -> M
         tau: temperature in diameters.
     """
     parts = [_match(shapes, s, t, tau) for s, t in zip(source.split(32), target.split(32), strict=True)]
-    return Matches(source, target, *(torch.cat(column) for column in zip(*parts, strict=True)))
+    forward, backward, source_weights, target_weights = (torch.cat(p) for p in zip(*parts, strict=True))
+    return Matches(source, target, forward, backward, source_weights, target_weights)
 
 
 def _match(shapes: Shapes, source: Tensor, target: Tensor, tau: float) -> tuple[Tensor, ...]:
@@ -147,24 +151,11 @@ def pair_distances(
     Returns:
         ``(P, H)`` and ``(P, H)``; differentiable with respect to the transforms.
     """
-    there = _one_way(
-        shapes,
-        matches.source,
-        matches.target,
-        matches.forward,
-        matches.source_weights,
-        target_from_source,
-        saturation,
-    )
-    back = _one_way(
-        shapes,
-        matches.target,
-        matches.source,
-        matches.backward,
-        matches.target_weights,
-        invert_similarity(target_from_source),
-        saturation,
-    )
+    m = matches
+    source_to_target = (m.source, m.target, m.forward, m.source_weights, m.stride)
+    target_to_source = (m.target, m.source, m.backward, m.target_weights, m.stride)
+    there = _one_way(shapes, *source_to_target, target_from_source, saturation)
+    back = _one_way(shapes, *target_to_source, invert_similarity(target_from_source), saturation)
     return (there[0] + back[0]) / 2, (there[1] + back[1]) / 2
 
 
@@ -174,14 +165,16 @@ def _one_way(
     target: Tensor,
     neighbour: Tensor,
     weights: Tensor,
+    stride: int,
     transforms: Tensor,
     saturation: float,
 ) -> tuple[Tensor, Tensor]:
-    moved = transform_points(transforms, shapes.vertices[source][:, None])  # (P, H, V, 3)
+    moved = transform_points(transforms, shapes.vertices[source][:, None, ::stride])  # (P, H, V, 3)
     geometric = field_distance(shapes.fields, target, moved)
-    matched = take(shapes.vertices[target], neighbour)[:, None]
+    matched = take(shapes.vertices[target], neighbour[:, ::stride])[:, None]
     appearance = (moved - matched).square().sum(dim=-1).add(1e-12).sqrt()
-    weights = weights[:, None]
+    weights = weights[:, None, ::stride]
+    weights = weights / weights.sum(dim=-1, keepdim=True).clamp_min(1e-12)
     first, second = (
         (weights * saturated(each, saturation)).sum(dim=-1) for each in (geometric, appearance)
     )

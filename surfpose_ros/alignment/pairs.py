@@ -15,6 +15,7 @@ from surfpose_ros.alignment.upright import set_upright
 from surfpose_ros.geometry.rotations import rotation_angle
 from surfpose_ros.geometry.similarity import decompose_similarity
 
+SCORING_STRIDE = 3
 DISTINCT_DEG = 25.0  # two hypotheses nearer than this are one
 
 
@@ -65,10 +66,15 @@ def align_pairs(
     if settings.mode == "up":
         transforms = set_upright(shapes, matches, transforms)
 
+    # Which samples are worth a closer look, every few vertices tell.
+    glance = replace(matches, stride=SCORING_STRIDE)
+    distance = pair_objective(shapes, glance, transforms, settings).masked_fill(~usable, torch.inf)
+    transforms, distance = best_distinct(transforms, distance, 2 * settings.hypotheses)
+
     def objective(poses: Tensor) -> Tensor:
         return pair_objective(shapes, matches, poses, settings)
 
-    distance = objective(transforms).masked_fill(~usable, torch.inf)
+    distance = torch.where(distance.isinf(), distance, objective(transforms))
     transforms, distance = best_distinct(transforms, distance, settings.hypotheses)
     transforms = descend(transforms, objective, settings.refine_steps)
     distance = torch.where(distance.isinf(), distance, objective(transforms))

@@ -42,7 +42,7 @@ class AlignmentSettings:
     mode: Mode = "free"
     reference: Reference = "all"
     joint_steps: int = 100
-    field_size: int = 64
+    field_size: int = 56
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -17,7 +17,7 @@ from surfpose_ros.alignment.settings import AlignmentSettings
 from surfpose_ros.geometry.similarity import compose_similarity
 from surfpose_ros.surface.surface import Surface
 
-FIELD_HALF_WIDTH = 0.75  # of a distance field, in diameters: the surface spans at most half of it
+FIELD_HALF_WIDTH = 0.65  # of a distance field, in diameters; the surface reaches hardly beyond 0.6
 MIN_UP_SIGMA_DEG = 0.5
 FIELD_POINTS = 4000  # sampled on each mesh to build its field
 

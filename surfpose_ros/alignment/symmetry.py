@@ -14,7 +14,8 @@ from surfpose_ros.geometry.rotations import rotation_from_rotvec
 from surfpose_ros.geometry.similarity import invert_similarity, transform_points
 from surfpose_ros.geometry.symmetry import CONTINUOUS, Symmetry
 
-MAX_PAIRS = 45
+MAX_PAIRS = 15
+STRIDE = 4  # every so many vertices are laid over
 STEP_DEG = 10
 ORDERS = (CONTINUOUS, 6, 4, 3, 2)  # the first that holds is taken
 # Share of the way from the unturned fit to a random one that still counts as the same. Cars laid front to
@@ -115,12 +116,12 @@ def turned_misfits(problem: JointProblem, common: Tensor, axes: Tensor) -> Tenso
 
 def _fit(shapes: Shapes, source: Tensor, target: Tensor, transforms: Tensor) -> Tensor:
     """Mean distance to the surface, and in features to the nearest vertex, ``(2,)``."""
-    moved = transform_points(transforms, shapes.vertices[source])
-    weights = shapes.weights[source] * shapes.seen[source]
+    moved = transform_points(transforms, shapes.vertices[source, ::STRIDE])
+    weights = (shapes.weights[source] * shapes.seen[source])[:, ::STRIDE]
     shape = field_distance(shapes.fields, target, moved)
     there = shapes.vertices[target].masked_fill(~shapes.seen[target][..., None], 1e3)
     nearest = torch.cdist(moved, there).argmin(dim=2)
-    looks = (shapes.features[source] - shapes.features[target[:, None], nearest]).norm(dim=-1)
+    looks = (shapes.features[source, ::STRIDE] - shapes.features[target[:, None], nearest]).norm(dim=-1)
     return torch.stack([(weights * each).sum() / weights.sum() for each in (shape, looks)])
 
 
