@@ -6,7 +6,7 @@ export PYTHON ?= python3
 BIN := .venv/bin
 
 help: ## Say what there is
-	@sed -n 's/^\([a-z]*\): ## /  make \1\t/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z]*\):[a-z ]*## /  make \1\t/p' Makefile | expand -t 20
 
 setup: ## Make .venv: locked Python packages, ROS 2 (a sourced one, else from PyPI), message types
 	@tools/setup.sh
