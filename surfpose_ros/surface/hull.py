@@ -8,14 +8,11 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from scipy.ndimage import gaussian_filter
 from skimage.measure import marching_cubes
 
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.geometry.meshes import Mesh
 from surfpose_ros.surface.silhouettes import SilhouetteViews, mesh_silhouettes, overlaps
-
-SMOOTHING = 0.7
 
 
 @dataclass(frozen=True)
@@ -101,9 +98,7 @@ def carve(
         )
         np.maximum(w, 1e-6, out=w)
         votes += cv2.remap(membership, u / w, v / w, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    mean = votes.reshape(*counts) / len(views.distances)
-    # Less than a grid step: slivers go, which simplification would tear.
-    return VoteField(gaussian_filter(mean, SMOOTHING), low, spacing)
+    return VoteField(votes.reshape(*counts) / len(views.distances), low, spacing)
 
 
 def best_level(

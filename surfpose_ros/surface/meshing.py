@@ -1,5 +1,7 @@
 """From a dense mesh to a coarse one fit for a surface: one piece, watertight, manifold, few vertices."""
 
+from itertools import product
+
 import fast_simplification
 import numpy as np
 import trimesh
@@ -10,31 +12,32 @@ from surfpose_ros.geometry.meshes import Mesh, mesh_from_trimesh
 def coarse_mesh(dense: Mesh, max_vertices: int) -> Mesh:
     """The largest piece of a closed mesh, smoothed and simplified (quadrics) to `max_vertices` at most.
 
-    Simplification may tear a thin part; the number of faces is then lowered or raised a little until the
-    result is watertight and vertex-manifold. Where nothing is, the last try comes back: check it with
+    Simplification may tear a thin part; it is then tried with fewer faces and more smoothing until the
+    result is watertight and vertex-manifold. Where none is, the last try comes back: check it with
     `mesh_problems`.
     """
     pieces = dense.trimesh().split(only_watertight=False)
-    whole = max(pieces, key=lambda piece: abs(piece.volume)) if len(pieces) else dense.trimesh()
-    # The voxel grid's steps go; Taubin's filter does not shrink.
-    trimesh.smoothing.filter_taubin(whole, lamb=0.5, nu=0.53, iterations=10)
-    best = mesh_from_trimesh(whole)
-    # A closed surface of genus zero has two faces a vertex, less four.
-    for share in (1.0, 0.97, 0.94, 0.9, 0.85, 0.8, 0.7):
-        faces = int(2 * max_vertices * share) - 4
-        if len(whole.faces) > faces:
-            vertices, triangles = fast_simplification.simplify(
-                whole.vertices.astype(np.float32), whole.faces.astype(np.int32), target_count=faces
-            )
-            simple = trimesh.Trimesh(vertices, triangles, process=False)
-        else:
-            simple = whole.copy()
-        simple.update_faces(simple.nondegenerate_faces())
-        simple.remove_unreferenced_vertices()
-        best = split_vertices(without_fins(mesh_from_trimesh(simple)))
-        if len(best.vertices) <= max_vertices and not mesh_problems(best):
+    largest = max(pieces, key=lambda piece: abs(piece.volume)) if len(pieces) else dense.trimesh()
+    for iterations, share in product((10, 30, 60), (1.0, 0.97, 0.94, 0.9, 0.8)):
+        whole = largest.copy()
+        # The voxel grid's steps go; Taubin's filter does not shrink.
+        trimesh.smoothing.filter_taubin(whole, lamb=0.5, nu=0.53, iterations=iterations)
+        # A closed surface of genus zero has two faces a vertex, less four.
+        mesh = _simplified(whole, faces=int(2 * max_vertices * share) - 4)
+        if len(mesh.vertices) <= max_vertices and not mesh_problems(mesh):
             break
-    return outward(best)
+    return outward(mesh)
+
+
+def _simplified(solid: trimesh.Trimesh, faces: int) -> Mesh:
+    if len(solid.faces) > faces:
+        vertices, triangles = fast_simplification.simplify(
+            solid.vertices.astype(np.float32), solid.faces.astype(np.int32), target_count=faces
+        )
+        solid = trimesh.Trimesh(vertices, triangles, process=False)
+    solid.update_faces(solid.nondegenerate_faces())
+    solid.remove_unreferenced_vertices()
+    return split_vertices(without_fins(mesh_from_trimesh(solid)))
 
 
 def without_fins(mesh: Mesh) -> Mesh:

@@ -9,7 +9,6 @@ import numpy as np
 
 from surfpose_ros.errors import SurfposeError
 
-METHODS = ("auto", "topic", "background")
 # A change this strong (CIELAB units) is the object for sure; one this weak may belong to it.
 SURE_CHANGE, WEAK_CHANGE = 24.0, 10.0
 # A shadow darkens all of RGB by one factor, down to this one, but for so many grey levels.
@@ -24,7 +23,7 @@ def mask_from_background(image: np.ndarray, background: np.ndarray) -> np.ndarra
         background: the same camera's picture without the object.
 
     Returns:
-        ``(H, W)`` bool: the largest changed region, holes filled.
+        ``(H, W)`` bool: the largest changed region, small and shaded holes filled.
 
     Raises:
         SurfposeError: the pictures differ in size.
@@ -38,7 +37,7 @@ def mask_from_background(image: np.ndarray, background: np.ndarray) -> np.ndarra
     shadow = _is_shadow(image, background)
     weak = (change > WEAK_CHANGE) & ~shadow
     sure = (change > SURE_CHANGE) & ~shadow
-    return clean_mask(_touching(weak, sure))
+    return _fill_shaded_holes(clean_mask(_touching(weak, sure)), shadow & (change > WEAK_CHANGE))
 
 
 def _is_shadow(image: np.ndarray, background: np.ndarray) -> np.ndarray:
@@ -62,6 +61,17 @@ def clean_mask(mask: np.ndarray) -> np.ndarray:
         return np.zeros(mask.shape, bool)
     largest = labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
     return fill_small_holes(largest, share=0.01)
+
+
+def _fill_shaded_holes(mask: np.ndarray, shadow: np.ndarray) -> np.ndarray:
+    """Fill holes that are mostly shadow: inside the object it is rather its own shaded side."""
+    count, labels = cv2.connectedComponents((~mask).astype(np.uint8), connectivity=4)
+    border = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+    area = np.bincount(labels.ravel(), minlength=count)
+    shaded = np.bincount(labels.ravel(), weights=shadow.ravel(), minlength=count) > 0.5 * area
+    shaded[border] = False
+    shaded[labels[mask]] = False
+    return mask | shaded[labels]
 
 
 def fill_small_holes(mask: np.ndarray, share: float) -> np.ndarray:
