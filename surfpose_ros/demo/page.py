@@ -1,6 +1,6 @@
 """The demo's page: every stage in pictures, and the errors against the truth."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from surfpose_ros.alignment.alignment import read_alignment
 from surfpose_ros.alignment.picture import draw, feature_colours
 from surfpose_ros.category.model import CategoryModel
 from surfpose_ros.evaluation.benchmark import machine, write_picture
+from surfpose_ros.evaluation.metrics import rotation_figures
 from surfpose_ros.evaluation.pose import Outcome
 from surfpose_ros.evaluation.pose_tables import pose_figures, pose_tables
 from surfpose_ros.evaluation.report import Report
@@ -23,6 +24,7 @@ from surfpose_ros.video.reader import read_capture
 
 MASK_COLOUR = (255, 176, 0)
 OVERLAY_SIZE = (480, 360)
+FRONT_SEEN = 0.02  # share of the visible pixels from which on it can be made out
 
 
 def write_page(
@@ -31,9 +33,20 @@ def write_page(
     captures: Sequence[Path],
     work: Path,
     outcomes: Sequence[Outcome],
-    seconds: dict[str, float],
+    front_seen: Mapping[str, float],
+    seconds: Mapping[str, float],
 ) -> Path:
-    """Write the self-contained HTML page."""
+    """Write the self-contained HTML page.
+
+    Args:
+        path: of the page; `demo.jpg`, its first picture, is written beside it.
+        model: that was learnt.
+        captures: that it was learnt from.
+        work: folder with their surfaces and alignment.
+        outcomes: of the pictures.
+        front_seen: of each picture, by its name, what share of the object tells the front.
+        seconds: that each stage took.
+    """
     category = model.info.name
     figures = pose_figures(outcomes)
     report = Report(
@@ -43,7 +56,7 @@ def write_page(
         + ", ".join(f"{key} {value}" for key, value in machine().items() if key != "gpu"),
     )
     report.add_text(_headline(figures))
-    _add_poses(report, model, outcomes, path.with_name("demo.jpg"))
+    _add_poses(report, model, outcomes, front_seen, path.with_name("demo.jpg"))
     _add_recordings(report, captures)
     _add_alignment(report, model, work)
     report.add_heading("Every picture")
@@ -52,7 +65,13 @@ def write_page(
     return report.write(path)
 
 
-def _add_poses(report: Report, model: CategoryModel, outcomes: Sequence[Outcome], picture: Path) -> None:
+def _add_poses(
+    report: Report,
+    model: CategoryModel,
+    outcomes: Sequence[Outcome],
+    front_seen: Mapping[str, float],
+    picture: Path,
+) -> None:
     """Overlays and errors; the first overlays go into a file of their own, too."""
     report.add_heading("Live poses of objects it never saw")
     report.add_text(
@@ -73,6 +92,7 @@ def _add_poses(report: Report, model: CategoryModel, outcomes: Sequence[Outcome]
         "Rotation error",
         "degrees",
     )
+    report.add_table(front_table(outcomes, front_seen))
     for table in pose_tables(outcomes):
         report.add_table(table)
 
@@ -127,6 +147,26 @@ def picture_table(outcomes: Sequence[Outcome]) -> Table:
         "ms",
     )
     return Table("Against the truth", columns, rows, "A dash: nothing was found.", digits=1)
+
+
+def front_table(outcomes: Sequence[Outcome], front_seen: Mapping[str, float]) -> Table:
+    """Accuracy where the part that tells the front is seen, and where it is hidden."""
+    rows: list[list[Cell]] = []
+    for name, seen in (("seen", True), ("hidden", False)):
+        chosen = [outcome for outcome in outcomes if (front_seen[outcome.sample.name] > FRONT_SEEN) == seen]
+        if chosen:
+            figures = rotation_figures([outcome.error_deg for outcome in chosen])
+            tilt = np.median([_tilt_deg(outcome) for outcome in chosen])
+            shares = [100 * figures[key] for key in ("acc30", "acc15", "acc10")]
+            rows.append([name, figures["n"], *shares, figures["median_deg"], float(tilt)])
+    columns = ("what tells the front is", "n", "Acc30 %", "Acc15 %", "Acc10 %", "median deg", "tilt deg")
+    note = "Tilt: the angle between the upright axes, which every picture tells."
+    return Table("Rotation, by whether the front can be known", columns, rows, note)
+
+
+def _tilt_deg(outcome: Outcome) -> float:
+    cosine = outcome.pose[:3, 2] @ outcome.sample.rotation[:, 2]
+    return 180.0 if np.isnan(cosine) else float(np.rad2deg(np.arccos(np.clip(cosine, -1, 1))))
 
 
 def _headline(figures: dict[str, Any]) -> str:

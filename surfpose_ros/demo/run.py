@@ -12,13 +12,14 @@ from surfpose_ros.category.model import load_category_model
 from surfpose_ros.category.retrain import RetrainSettings, retrain
 from surfpose_ros.category.train import PRESETS
 from surfpose_ros.demo.live import judge, label_frame, look, make_scenes
-from surfpose_ros.demo.page import picture_table, write_page
+from surfpose_ros.demo.page import front_table, picture_table, write_page
 from surfpose_ros.demo.record import record
 from surfpose_ros.evaluation.pose_tables import pose_figures, pose_tables
 from surfpose_ros.evaluation.tables import Table
 from surfpose_ros.files import write_json
 from surfpose_ros.progress import Progress, silent
 from surfpose_ros.simulation.captures import read_truth
+from surfpose_ros.simulation.labels import read_front_seen
 from surfpose_ros.surface.reconstruct import ReconstructSettings
 
 UNSEEN = 1000  # seeds of the objects that are never recorded begin here
@@ -74,7 +75,8 @@ def run_demo(
     model = load_category_model(model_folder, "cpu")
     frame, off_deg = label_frame(model.info, read_truth(out / "captures"))
     outcomes = judge(labels, answers, frame)
-    page = write_page(out / "report.html", model, captures, work, outcomes, clock.seconds)
+    front_seen = read_front_seen(labels)
+    page = write_page(out / "report.html", model, captures, work, outcomes, front_seen, clock.seconds)
     clock.lap("report")
     figures = {
         **pose_figures(outcomes),
@@ -82,7 +84,8 @@ def run_demo(
         "seconds": clock.seconds,
     }
     write_json(out / "result.json", figures)
-    return DemoResult(figures, [picture_table(outcomes), *pose_tables(outcomes)[:2]], page)
+    tables = [picture_table(outcomes), front_table(outcomes, front_seen), *pose_tables(outcomes)[:2]]
+    return DemoResult(figures, tables, page)
 
 
 class _Clock:

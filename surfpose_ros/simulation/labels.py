@@ -13,7 +13,7 @@ from surfpose_ros.geometry.rotations import quaternion_from_rotation
 
 COLUMNS = (
     "image", "category", "video", "qw", "qx", "qy", "qz", "tx", "ty", "tz", "fx", "fy", "cx", "cy",
-    "x", "y", "w", "h", "sx", "sy", "sz", "visible", "mask",
+    "x", "y", "w", "h", "sx", "sy", "sz", "visible", "front_seen", "mask",
 )  # fmt: skip
 
 
@@ -21,7 +21,8 @@ class LabelledImages:
     """Collects pictures below a folder; `write` makes its `labels.csv`.
 
     Columns beyond those of a labels CSV: `sx, sy, sz`, the object's size along its axes (metres), and
-    `visible`, the share of its picture that nothing hides.
+    `visible`, the share of its picture that nothing hides, and `front_seen`, the share of what is seen that
+    belongs to the part that tells the front.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -39,6 +40,7 @@ class LabelledImages:
         video: str = "",
         size: np.ndarray | None = None,
         visible: float = 1.0,
+        front_seen: float = 1.0,
         box: tuple[int, int, int, int] | None = None,
     ) -> None:
         """Save one RGB picture and its mask beside it; the box is the mask's unless given."""
@@ -54,7 +56,7 @@ class LabelledImages:
             "fx": camera.matrix[0, 0], "fy": camera.matrix[1, 1],
             "cx": camera.matrix[0, 2], "cy": camera.matrix[1, 2],
             **dict(zip("xywh", box or cv2.boundingRect(mask.astype(np.uint8)), strict=True)),
-            "visible": visible,
+            "visible": visible, "front_seen": front_seen,
         }  # fmt: skip
         if size is not None:
             numbers.update(zip(("sx", "sy", "sz"), size.tolist(), strict=True))
@@ -69,3 +71,9 @@ class LabelledImages:
             writer.writeheader()
             writer.writerows(self._rows)
         return path
+
+
+def read_front_seen(path: Path) -> dict[str, float]:
+    """The column `front_seen` of a `labels.csv` that was written here, by image."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return {row["image"]: float(row["front_seen"]) for row in csv.DictReader(file)}

@@ -6,6 +6,8 @@ from surfpose_ros.simulation.patterns import flat, random_colour, random_pattern
 from surfpose_ros.simulation.shapes import evenly, revolved, rounded, tube
 from surfpose_ros.simulation.textured_mesh import TexturedMesh, join_meshes
 
+HANDLE_TEXTURE = 2  # its place among the mesh's textures
+
 
 def make_mug(rng: np.random.Generator) -> TexturedMesh:
     """A mug drawn from `rng`: metres, z up, handle to +x, bounding box centred."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.simulation.bottles import make_bottle
-from surfpose_ros.simulation.mugs import make_mug
+from surfpose_ros.simulation.mugs import HANDLE_TEXTURE, make_mug
 from surfpose_ros.simulation.pots import make_pot
 from surfpose_ros.simulation.textured_mesh import TexturedMesh, load_glb
 
@@ -22,6 +22,7 @@ CATEGORIES: dict[str, Callable[[np.random.Generator], TexturedMesh]] = {
 }
 # Turns that change nothing, in the words of `geometry.symmetry.parse_symmetry`.
 SYMMETRIES = {"mug": "none", "bottle": "z:inf", "pot": "z:2"}
+FRONTS = {"mug": HANDLE_TEXTURE}
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,14 @@ class SimulatedObject:
         name: unique in its category.
         category: what a person would call it.
         mesh: in the object's frame, metres.
+        front: the texture of the part that alone tells the front, such as a mug's handle; None if the
+            whole object tells it, or nothing does.
     """
 
     name: str
     category: str
     mesh: TexturedMesh
+    front: int | None = None
 
     @property
     def size(self) -> np.ndarray:
@@ -56,7 +60,7 @@ def make_object(category: str, seed: int) -> SimulatedObject:
             f"no parametric category {category!r}; there are {', '.join(sorted(CATEGORIES))}"
         )
     mesh = CATEGORIES[category](np.random.default_rng([seed, *category.encode()]))
-    return SimulatedObject(f"{category}_{seed:03d}", category, mesh)
+    return SimulatedObject(f"{category}_{seed:03d}", category, mesh, FRONTS.get(category))
 
 
 def load_object(path: Path, category: str, diagonal: float | None = None) -> SimulatedObject:

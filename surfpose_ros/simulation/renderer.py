@@ -135,6 +135,19 @@ class Renderer:
         result.depth[rows, columns], result.mesh[rows, columns] = depth, mesh
         return result
 
+    def mesh_map(self, camera_from_scene: np.ndarray, camera: Camera) -> np.ndarray:
+        """Index of the mesh at each pixel's centre, ``(H, W)``, -1 where there is none; no colours."""
+        result = np.full((camera.height, camera.width), -1)
+        box = self.image_box(camera_from_scene, camera)
+        if box is not None:
+            left, top, right, bottom = box
+            u, v = np.meshgrid(np.arange(left, right), np.arange(top, bottom))
+            pixels = np.stack([u, v], axis=-1).reshape(-1, 2).astype(np.float32)
+            hits = self._hits(camera_from_scene, camera, pixels)[2]
+            found = np.where(hits["primID"] >= 0, hits["geomID"], -1)
+            result[top:bottom, left:right] = found.reshape(u.shape)
+        return result
+
     def image_box(self, camera_from_scene: np.ndarray, camera: Camera) -> tuple[int, int, int, int] | None:
         """Left, top, right, bottom (exclusive) pixel of the part of the image that meshes can cover."""
         low, high = np.inf, -np.inf
@@ -186,12 +199,7 @@ class Renderer:
         self, camera_from_scene: np.ndarray, camera: Camera, light: Light, pixels: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Colour, 1 where a mesh was hit ``(N, 4)``, depth and mesh index of image points ``(N, 2)``."""
-        to_scene = camera_from_scene[:3, :3].T
-        # The direction's z is 1 in the camera's frame, so a ray's length is the depth.
-        along = to_scene @ np.linalg.inv(camera.matrix)
-        directions = pixels @ _floats(along[:, :2].T) + _floats(along[:, 2])
-        starts = _floats(np.broadcast_to(-to_scene @ camera_from_scene[:3, 3], directions.shape))
-        hits = self._scene.run(starts, _floats(directions), query="INTERSECT", output=True)
+        starts, directions, hits = self._hits(camera_from_scene, camera, pixels)
         colour = np.zeros((len(pixels), 4), np.float32)
         depth = np.full(len(pixels), np.inf, np.float32)
         mesh = np.full(len(pixels), -1)
@@ -201,6 +209,17 @@ class Renderer:
         colour[seen, 3] = 1
         depth[seen], mesh[seen] = found["tfar"], found["geomID"]
         return colour, depth, mesh
+
+    def _hits(
+        self, camera_from_scene: np.ndarray, camera: Camera, pixels: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+        """Starts and directions ``(N, 3)`` of the rays through image points ``(N, 2)``, and their hits."""
+        to_scene = camera_from_scene[:3, :3].T
+        # The direction's z is 1 in the camera's frame, so a ray's length is the depth.
+        along = to_scene @ np.linalg.inv(camera.matrix)
+        directions = _floats(pixels @ _floats(along[:, :2].T) + _floats(along[:, 2]))
+        starts = _floats(np.broadcast_to(-to_scene @ camera_from_scene[:3, 3], directions.shape))
+        return starts, directions, self._scene.run(starts, directions, query="INTERSECT", output=True)
 
     def _shade(
         self, starts: np.ndarray, directions: np.ndarray, hits: dict[str, np.ndarray], light: Light

@@ -43,6 +43,7 @@ def simulate_scenes(
         scene = make_scene(item, scene_seed, settings)
         images.add(
             f"{item.category}/{index:05d}.jpg", scene.image, scene.mask, scene.camera,
-            scene.camera_from_object, item.category, item.name, scene.size, scene.visible, scene.box,
+            scene.camera_from_object, item.category, item.name, scene.size, scene.visible,
+            scene.front_seen, scene.box,
         )  # fmt: skip
     return images.write()

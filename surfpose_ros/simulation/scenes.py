@@ -56,6 +56,8 @@ class Scene:
         mask: ``(H, W)`` bool, the object's visible pixels.
         box: x, y, width, height of the whole object in the picture, hidden parts too, pixels.
         visible: share of the object's pixels that nothing hides and the picture's edge does not cut.
+        front_seen: share of the visible pixels that belong to the part that tells the front (a mug's
+            handle); 1 for objects without such a part.
         camera: intrinsics.
         camera_from_object: rigid transform, ``(4, 4)``.
         size: of the object along its axes, ``(3,)`` metres.
@@ -66,6 +68,7 @@ class Scene:
     mask: np.ndarray
     box: tuple[int, int, int, int]
     visible: float
+    front_seen: float
     camera: Camera
     camera_from_object: np.ndarray
     size: np.ndarray
@@ -77,15 +80,13 @@ def make_scene(item: SimulatedObject, seed: int, settings: SceneSettings | None 
     rng = np.random.default_rng([seed, 29])
     camera, camera_from_object = _place_camera(rng, item, settings)
     light = random_light(rng)
-    alone = Renderer([item.mesh])
-    whole = alone.render(camera_from_object, _wider(camera), light, supersample=1)
     margin = (camera.height // 2, camera.width // 2)
-    whole_mask = whole.mesh >= 0
+    whole_mask = Renderer([item.mesh]).mesh_map(camera_from_object, _wider(camera)) >= 0
     for attempt in range(20):
         # Fewer and fewer things, until enough of the object is seen.
         things = _clutter(rng, item, camera_from_object, settings.clutter * (20 - attempt) // 20)
         renderer = Renderer([item.mesh, *things])
-        ids = renderer.render(camera_from_object, camera, light, supersample=1).mesh
+        ids = renderer.mesh_map(camera_from_object, camera)
         visible = float((ids == 0).sum() / max(whole_mask.sum(), 1))
         if visible >= 1 - settings.hidden:
             break
@@ -101,10 +102,24 @@ def make_scene(item: SimulatedObject, seed: int, settings: SceneSettings | None 
         mask=seen.mesh == 0,
         box=(left - margin[1], top - margin[0], width, height),
         visible=visible,
+        front_seen=_front_seen(item, things, camera_from_object, camera),
         camera=camera,
         camera_from_object=camera_from_object,
         size=item.size,
     )
+
+
+def _front_seen(
+    item: SimulatedObject,
+    things: list[TexturedMesh],
+    camera_from_object: np.ndarray,
+    camera: Camera,
+) -> float:
+    if item.front is None:
+        return 1.0
+    parts = Renderer([*item.mesh.split(item.front), *things])
+    ids = parts.mesh_map(camera_from_object, camera)
+    return float((ids == 0).sum() / max(((ids == 0) | (ids == 1)).sum(), 1))
 
 
 def _place_camera(

@@ -63,6 +63,15 @@ class TexturedMesh:
             normals=(self.normals @ rotation.T).astype(np.float32),
         )
 
+    def split(self, texture: int) -> tuple["TexturedMesh", "TexturedMesh"]:
+        """The faces that wear one texture, and the others."""
+        chosen = self.texture == texture
+        return self._faces(chosen), self._faces(~chosen)
+
+    def _faces(self, chosen: np.ndarray) -> "TexturedMesh":
+        parts = (self.corners[chosen], self.normals[chosen], self.uv[chosen], self.texture[chosen])
+        return TexturedMesh(*parts, self.textures, self.gloss)
+
     def centred(self) -> "TexturedMesh":
         """The mesh with its bounding box's centre at the origin."""
         shift = np.eye(4)

@@ -47,3 +47,15 @@ def test_scenes_are_written_as_labels_that_read_back(tmp_path):
         assert read_mask(row.mask).any()
         assert row.intrinsics is not None
     assert np.linalg.norm(rows[0].rotation - rows[1].rotation) > 0.01
+
+
+def test_a_mug_whose_handle_points_away_does_not_show_its_front():
+    shares = {}
+    for seed in range(12):
+        scene = make_scene(make_object("mug", seed), seed, SMALL)
+        towards = -scene.camera_from_object[2, 0]  # cosine between the camera's axis and the handle
+        shares[towards] = scene.front_seen
+    assert max(shares.values()) > 0.05
+    assert shares[min(shares)] < 0.02, "the handle furthest behind the mug is hidden"
+    bottle = make_scene(make_object("bottle", 0), 0, SMALL)
+    assert bottle.front_seen == 1
