@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from surfpose_ros.errors import SurfposeError
 from surfpose_ros.surface.surface import Surface
 
 
@@ -13,7 +14,8 @@ def canonical_frame(
     """The frame to which aligned surfaces are brought last.
 
     z points up where the surfaces tell it, else along the shortest principal axis; x along the longest
-    horizontal one, front or back: only a person knows which. The origin is the centre of the mean
+    horizontal one, to the side that reaches further from the centroid: which is the front, only a person
+    knows. The origin is the centre of the mean
     bounding box, the unit the mean diagonal of the bounding boxes.
 
     Args:
@@ -34,6 +36,7 @@ def canonical_frame(
     horizontal = [axis - (axis @ up) * up for axis in principal]
     horizontal = [axis / np.linalg.norm(axis) for axis in horizontal if np.linalg.norm(axis) > 0.3]
     front = max(horizontal, key=lambda axis: _extent(moved, axis))
+    front = front * _reaches_further(moved, front)
     rotation = np.stack([front, np.cross(up, front), up])
     boxes = np.array([[(v @ rotation.T).min(axis=0), (v @ rotation.T).max(axis=0)] for v in moved])
     unit = np.linalg.norm(boxes[:, 1] - boxes[:, 0], axis=1).mean()
@@ -42,7 +45,7 @@ def canonical_frame(
     frame[:3, 3] = -boxes.mean(axis=(0, 1)) / unit
     return frame, {
         "up": origin_of_up,
-        "front": "not known: longest horizontal axis, either way round; set it with surfpose align --front",
+        "front": "not known: longest horizontal axis; set it with surfpose align --front",
     }
 
 
@@ -73,5 +76,34 @@ def _principal_axes(clouds: list[np.ndarray]) -> np.ndarray:
     return np.linalg.eigh(covariance)[1][:, ::-1].T
 
 
+def _reaches_further(clouds: list[np.ndarray], axis: np.ndarray) -> float:
+    """1 if the clouds reach further from their centroids along `axis` than against it, else -1."""
+    along = [(points - points.mean(axis=0)) @ axis for points in clouds]
+    return 1.0 if sum(float(values.max() + values.min()) for values in along) >= 0 else -1.0
+
+
 def _extent(clouds: list[np.ndarray], axis: np.ndarray) -> float:
     return float(np.mean([np.ptp(points @ axis) for points in clouds]))
+
+
+def relabelling(front: str | None, up: str | None) -> np.ndarray:
+    """The rotation ``(3, 3)``, new_from_old, that makes the axes so named the front (x) and up (z).
+
+    Args:
+        front: +x, -x, +y, -y, +z or -z of the old frame; None keeps it as near as can be.
+        up: the same.
+
+    Raises:
+        SurfposeError: another name, or both along one line.
+    """
+    z = _axis(up or "+z")
+    x = _axis(front) if front else next(_axis(name) for name in ("+x", "+y") if abs(_axis(name) @ z) < 0.5)
+    if abs(x @ z) > 0.5:
+        raise SurfposeError(f"front {front} and up {up or '+z'} lie along one line; choose two that do not")
+    return np.stack([x, np.cross(z, x), z])
+
+
+def _axis(name: str) -> np.ndarray:
+    if len(name) != 2 or name[0] not in "+-" or name[1] not in "xyz":
+        raise SurfposeError(f"{name!r} is no axis; write +x, -x, +y, -y, +z or -z, as in the picture")
+    return np.eye(3)["xyz".index(name[1])] * (1.0 if name[0] == "+" else -1.0)

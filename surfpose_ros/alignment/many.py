@@ -66,7 +66,9 @@ def align_surfaces(
         confidence=dict(zip(names, solution.confidence(), strict=True)),
         set_aside=set_aside,
         pairs=_outcomes(names, solution),
-        symmetry=solution.symmetry.turned(torch.from_numpy(frame[:3, :3])),
+        symmetry=solution.symmetry.turned(torch.from_numpy(frame[:3, :3]))
+        if solution.symmetry
+        else Symmetry(),
         axes=axes,
         settings=settings.as_dict(),
     )

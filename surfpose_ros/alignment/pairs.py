@@ -64,7 +64,8 @@ def align_pairs(
     )
 
     if settings.mode == "up":
-        transforms = set_upright(shapes, matches, transforms)
+        transforms = torch.cat([transforms, set_upright(shapes, matches, transforms)], dim=1)
+        usable = usable.repeat(1, 2)
 
     # Which samples are worth a closer look, every few vertices tell.
     glance = replace(matches, stride=SCORING_STRIDE)

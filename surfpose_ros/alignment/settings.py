@@ -1,7 +1,7 @@
 """Everything of the alignment that can be chosen, with what was measured to hold across categories."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from surfpose_ros.errors import SurfposeError
 
@@ -24,7 +24,8 @@ class AlignmentSettings:
         hypotheses: distinct best transforms a pair that are refined and handed on.
         refine_steps: steps of descent on D from each of them; 0 keeps them as sampled.
         scale_range: admitted ratio of the sizes of two surfaces, each first scaled to diameter one.
-        mode: "free" searches all rotations; "up" uses what the surfaces know of the vertical.
+        mode: "up" uses what the surfaces know of the vertical, by its uncertainty, where they know it;
+            "free" never does.
         reference: "all" solves all pairs at once; "medoid" takes every video to the most central one.
         joint_steps: steps of descent on the sum of D over all pairs, with reference "all".
         field_size: cells along each side of a surface's distance field.
@@ -39,7 +40,7 @@ class AlignmentSettings:
     hypotheses: int = 4
     refine_steps: int = 30
     scale_range: tuple[float, float] = (0.6, 1.67)
-    mode: Mode = "free"
+    mode: Mode = "up"
     reference: Reference = "all"
     joint_steps: int = 100
     field_size: int = 56
@@ -52,6 +53,13 @@ class AlignmentSettings:
             raise SurfposeError(f"tau is {self.tau:g}; it must be above zero")
         if not self.saturation > 0:
             raise SurfposeError(f"saturation is {self.saturation:g}; it must be above zero")
+        for name, value, allowed in (
+            ("features", self.features, get_args(Features)),
+            ("mode", self.mode, get_args(Mode)),
+            ("reference", self.reference, get_args(Reference)),
+        ):
+            if value not in allowed:
+                raise SurfposeError(f"{name} is {value!r}; choose {' or '.join(allowed)}")
         if self.samples < 1 or self.hypotheses < 1:
             raise SurfposeError("samples and hypotheses must be at least 1")
         if not 0 < self.scale_range[0] < 1 < self.scale_range[1]:
@@ -60,3 +68,12 @@ class AlignmentSettings:
     def as_dict(self) -> dict[str, Any]:
         """All settings, for the alignment file."""
         return asdict(self)
+
+
+def settings_of(**values: Any) -> AlignmentSettings:
+    """Settings from plain values, as a command line or a file has them.
+
+    Raises:
+        SurfposeError: a value that is not admitted.
+    """
+    return AlignmentSettings(**values)

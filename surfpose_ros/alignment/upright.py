@@ -3,14 +3,17 @@
 import torch
 from torch import Tensor
 
-from surfpose_ros.alignment.distances import Matches
+from surfpose_ros.alignment.distances import Matches, saturated
 from surfpose_ros.alignment.shapes import Shapes
 from surfpose_ros.geometry.rotations import rotation_from_quaternion
 from surfpose_ros.geometry.similarity import decompose_similarity
 
 # What a tilt of one standard deviation costs, in diameters: small beside the D of a good pair (0.01 to
-# 0.03), so that shapes which say clearly otherwise may tilt by about three of them.
+# 0.03), so that shapes which say clearly otherwise may tilt by some of them.
 TILT_COST = 0.0005
+# What any tilt costs at most: an object that was laid on its side in one video has a D there that is lower
+# by more.
+MOST_TILT_COST = 0.01
 
 
 def set_upright(shapes: Shapes, matches: Matches, target_from_source: Tensor) -> Tensor:
@@ -38,4 +41,4 @@ def tilt_cost(shapes: Shapes, matches: Matches, target_from_source: Tensor) -> T
     square = (moved - shapes.up[matches.target][:, None]).square().sum(dim=-1)
     variance = shapes.up_sigma[matches.source].square() + shapes.up_sigma[matches.target].square()
     known = shapes.up_known[matches.source] & shapes.up_known[matches.target]
-    return TILT_COST * square / variance[:, None] * known[:, None]
+    return saturated(TILT_COST * square / variance[:, None], MOST_TILT_COST) * known[:, None]

@@ -7,10 +7,11 @@ import typer
 from rich.table import Table
 
 from surfpose_ros.alignment.alignment import Alignment, write_alignment
+from surfpose_ros.alignment.canonical import relabelling
 from surfpose_ros.alignment.joint import AGREES_DEG
 from surfpose_ros.alignment.many import align_surfaces
 from surfpose_ros.alignment.picture import write_picture
-from surfpose_ros.alignment.settings import AlignmentSettings
+from surfpose_ros.alignment.settings import settings_of
 from surfpose_ros.cli.console import JsonOption, out, print_json, progress_bars
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.surface.surface import Surface, load_surface
@@ -28,15 +29,39 @@ def align(
     ],
     alpha: Annotated[float, typer.Option(help="Share of the appearance in the distance, 0 to 1.")] = 0.2,
     tau: Annotated[float, typer.Option(help="Temperature of the cycle weights, in diameters.")] = 0.9,
+    mode: Annotated[
+        str,
+        typer.Option(help="up: use what the surfaces know of the vertical; free: search all rotations."),
+    ] = "up",
+    reference: Annotated[
+        str, typer.Option(help="all: solve all pairs at once; medoid: every video to the most central one.")
+    ] = "all",
+    features: Annotated[
+        str, typer.Option(help="mean: of each vertex's views; set: the paper's sets (slow).")
+    ] = "mean",
+    front: Annotated[
+        str | None, typer.Option(help="Which axis of the picture is the front: +x, -x, +y, -y, +z, -z.")
+    ] = None,
+    up: Annotated[str | None, typer.Option(help="Which axis of the picture points up, if not +z.")] = None,
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
     as_json: JsonOption = False,
 ) -> None:
-    """Bring all surfaces of a category into one canonical frame, with no label."""
+    """Bring all surfaces of a category into one canonical frame, with no label.
+
+    Look at the picture. If the objects do not face along x, name the axis along which they do with --front;
+    the axes are those of the picture drawn without --front and --up.
+    """
     loaded = load_surfaces(surfaces)
-    settings = AlignmentSettings(alpha=alpha, tau=tau, seed=seed)
+    settings = settings_of(
+        alpha=alpha, tau=tau, mode=mode, reference=reference, features=features, seed=seed
+    )
+    rotation = relabelling(front, up)
     with progress_bars(quiet=as_json) as progress:
         alignment = align_surfaces(loaded, settings, progress, device)
+    if front or up:
+        said = {name: f"{axis}, as asked" for name, axis in (("front", front), ("up", up)) if axis}
+        alignment = alignment.relabelled(rotation, said)
     write_alignment(out_path, alignment)
     picture = out_path.with_suffix(".png")
     write_picture(picture, loaded, alignment)

@@ -29,7 +29,7 @@ from surfpose_ros.geometry.symmetry import Symmetry, parse_symmetry
 from surfpose_ros.progress import Progress, silent
 from surfpose_ros.surface.surface import Surface, load_surface
 
-OURS = AlignmentSettings()
+OURS = AlignmentSettings(mode="free")
 FREE, UP = "all pairs at once, free", "all pairs at once, up known"
 SETS: dict[str, dict[str, Method]] = {
     "ours": {FREE: all_at_once(OURS), UP: all_at_once(replace(OURS, mode="up"))},
@@ -52,6 +52,7 @@ SETS: dict[str, dict[str, Method]] = {
         "ours without saturation": all_at_once(replace(OURS, saturation=np.inf)),
         "ours, pairs not refined": all_at_once(replace(OURS, refine_steps=0)),
         "ours without joint descent": all_at_once(replace(OURS, joint_steps=0)),
+        **{f"ours, alpha {alpha:g}": all_at_once(replace(OURS, alpha=alpha)) for alpha in (0.0, 0.1, 0.5)},
         "ours, sets of view features": all_at_once(replace(OURS, features="set")),
         "ours, up known": all_at_once(replace(OURS, mode="up")),
     },
