@@ -5,6 +5,7 @@ import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
+from surfpose_ros.backbones.registry import BACKBONES
 from surfpose_ros.category.model import load_category_model
 from surfpose_ros.doctor.check import Check
 from surfpose_ros.errors import SurfposeError
@@ -29,7 +30,7 @@ def check_backbones(weights: Path | None = None) -> list[Check]:
     for line in filter(None, listing):
         expected, name = line.split()
         checks.append(_check_weights(weights / name, expected))
-    return [*checks, _check_dinov2()]
+    return [*checks, *([_check_dinov2()] if "dinov2_vits14" in BACKBONES else [])]
 
 
 def check_models(folders: Sequence[Path] = ()) -> list[Check]:

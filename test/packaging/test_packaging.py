@@ -31,7 +31,7 @@ FROM_DEBIAN = {
     "matplotlib": "python3-matplotlib",
 }
 # Imported only where installed: module, and the extra that brings it.
-OPTIONAL = {"transformers": "dinov2", "pycolmap": "sfm"}
+OPTIONAL = {"transformers": "dinov2", "pycolmap": "sfm", "google": "datasets", "open3d": "open3d"}
 
 
 def requirements(text):
@@ -81,6 +81,12 @@ def test_everything_imported_is_declared():
     for module, path in imported_modules().items():
         known = module in declared or module in ros or module in sys.stdlib_module_names
         assert known, f"{path.relative_to(ROOT)} imports {module}, which setup.cfg and package.xml lack"
+
+
+def test_every_extra_that_an_error_tells_to_install_exists():
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "surfpose_ros").rglob("*.py")]
+    named = set(re.findall(r"MissingExtraError\([^)]*extra=\"(\w+)\"", "\n".join(sources)))
+    assert named <= set(EXTRAS)
 
 
 def test_the_doctor_looks_for_what_is_declared():
