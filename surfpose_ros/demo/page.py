@@ -157,7 +157,7 @@ def front_table(outcomes: Sequence[Outcome], front_seen: Mapping[str, float]) ->
         if chosen:
             figures = rotation_figures([outcome.error_deg for outcome in chosen])
             tilt = np.median([_tilt_deg(outcome) for outcome in chosen])
-            shares = [100 * figures[key] for key in ("acc30", "acc15", "acc10")]
+            shares = [100 * (figures[key] or 0.0) for key in ("acc30", "acc15", "acc10")]
             rows.append([name, figures["n"], *shares, figures["median_deg"], float(tilt)])
     columns = ("what tells the front is", "n", "Acc30 %", "Acc15 %", "Acc10 %", "median deg", "tilt deg")
     note = "Tilt: the angle between the upright axes, which every picture tells."
