@@ -46,6 +46,13 @@ class LazyGroup(TyperGroup):
             return TyperCommand(cmd_name, help=COMMANDS[cmd_name])
         return load_command(cmd_name)
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the subcommand; Ctrl-C cancels it as a ROS node would."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Cancelled from None
+
 
 def load_command(name: str) -> Any:
     """Import a subcommand."""
@@ -103,7 +110,7 @@ def main() -> None:
         where = f"{error.filename}: " if error.filename else ""
         typer.echo(f"surfpose: {where}{error.strerror.lower()}", err=True)
         sys.exit(1)
-    except (Cancelled, KeyboardInterrupt):
+    except Cancelled:
         typer.echo("surfpose: stopped; finished steps are kept, run it again to go on", err=True)
         sys.exit(1)
 

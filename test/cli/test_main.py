@@ -58,6 +58,18 @@ def test_errors_for_people_are_one_line_and_exit_code_1(monkeypatch, capsys, err
     assert capsys.readouterr().err == message
 
 
+def test_ctrl_c_says_that_finished_steps_are_kept(monkeypatch, capsys):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("surfpose_ros.cli.doctor.check_machine", interrupted)
+    monkeypatch.setattr("sys.argv", ["surfpose", "doctor"])
+    with pytest.raises(SystemExit) as caught:
+        main.main()
+    assert caught.value.code == 1
+    assert capsys.readouterr().err.startswith("surfpose: stopped; finished steps are kept")
+
+
 @pytest.mark.parametrize("name", sorted(main.COMMANDS))
 def test_every_command_explains_itself_and_its_options(name, capsys):
     command = main.load_command(name)
