@@ -30,8 +30,8 @@ class Augmentation:
         colour: strength of brightness, contrast, saturation and hue changes; 0 is none.
     """
 
-    scale: float = 0.25
-    aspect: float = 0.12
+    scale: float = 0.3
+    aspect: float = 0.25
     shift: float = 0.08
     roll_deg: float = 20.0
     keep_background: float = 0.3

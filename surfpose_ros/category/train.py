@@ -12,7 +12,11 @@ from torch.nn.functional import normalize
 from surfpose_ros.alignment.alignment import Alignment
 from surfpose_ros.backbones.registry import DEFAULT_BACKBONE, backbone_checksum, load_backbone
 from surfpose_ros.category.augment import Augmentation, Augmenter
-from surfpose_ros.category.loss import neighbour_targets, vertex_loss, view_loss
+from surfpose_ros.category.loss import (
+    neighbour_targets,
+    vertex_loss,
+    view_loss,
+)
 from surfpose_ros.category.model import TEMPERATURE, CategoryInfo, CategoryModel
 from surfpose_ros.category.network import CategoryNetwork
 from surfpose_ros.category.template import Template, mean_template
@@ -190,10 +194,11 @@ class _Trainer:
         images, labels = self.augment(batch)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             features, view_logits = self.network(images)
+        vertex_features = normalize(self.vertex_features, dim=-1)
         vertex_term = vertex_loss(
             features,
             labels,
-            normalize(self.vertex_features, dim=-1),
+            vertex_features,
             normalize(self.clutter_features, dim=-1),
             self.targets,
             TEMPERATURE,
@@ -225,6 +230,7 @@ def deterministic(seed: int, device: torch.device) -> Iterator[None]:
     before = torch.are_deterministic_algorithms_enabled()
     with torch.random.fork_rng():
         torch.manual_seed(seed)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         torch.use_deterministic_algorithms(device.type == "cuda", warn_only=True)
         try:
             yield

@@ -1,5 +1,6 @@
 """Poses of one object in one crop: score all views, refine the best, keep the distinct ones."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -65,22 +66,23 @@ class CropSearch:
 
     def __init__(self, model: CategoryModel, settings: SearchSettings | None = None) -> None:
         self.model, self.settings = model, settings or SearchSettings()
+        device = model.device
         visibility = tabulate_visibility(model.template)
         self.table: ViewTable = tabulate_views(
             model.template, visibility, self.settings.rolls_deg, self.settings.step_deg
-        )
+        ).to(device)
         self.shape = Shape(
-            torch.from_numpy(model.template.mesh.vertices),
-            torch.from_numpy(model.template.extent_log_std).float(),
-            visibility,
+            torch.from_numpy(model.template.mesh.vertices).to(device),
+            torch.from_numpy(model.template.extent_log_std).float().to(device),
+            visibility.to(device),
         )
-        directions = model.network.directions.cpu()
+        directions = model.network.directions
         centres = -self.table.rotations[:, 2]
         self._nearest_direction = (centres @ directions.T).argmax(dim=-1)
         up = self.table.rotations[:, :, 2]
         rolls = torch.atan2(up[:, 0], -up[:, 1])
         steep = up[:, :2].norm(dim=-1)  # seen from straight above, roll means nothing
-        spread = torch.deg2rad(torch.tensor(self.settings.roll_std_deg))
+        spread = math.radians(self.settings.roll_std_deg)
         known = "up" in model.info.axes
         self._log_prior = -0.5 * (rolls / spread) ** 2 * steep if known else torch.zeros_like(rolls)
 
@@ -95,12 +97,12 @@ class CropSearch:
             intrinsics: of the crop's camera in cells, ``(3, 3)``; None if unknown.
             box: of the object in cells (low x, low y, high x, high y); None to take the foreground's.
         """
-        log_probability = log_likelihoods(self.model, features[None])[0].cpu()
+        log_probability = log_likelihoods(self.model, features[None])[0]
         foreground = 1 - log_probability[-1].exp()
         boxes = self._placements(foreground, box)
         scores = score_views(evidence_maps(log_probability[None])[0], self.table, boxes)
         score, placement = scores.max(dim=0)
-        view = view_logits.float().cpu().log_softmax(dim=-1)[self._nearest_direction]
+        view = view_logits.float().log_softmax(dim=-1)[self._nearest_direction]
         extra = self.settings.view_weight * view + self._log_prior
         total = score * self.settings.effective_cells / 4 + extra
         chosen = self._spread_starts(total)
@@ -115,15 +117,16 @@ class CropSearch:
 
     def _placements(self, foreground: Tensor, box: Tensor | None) -> Tensor:
         found = foreground_box(foreground)
-        candidates = [found] if box is None else [box, found, (box + found) / 2]
+        box = found if box is None else box.to(found)
+        candidates = [box, found, (box + found) / 2]
         return torch.stack([candidate.float() for candidate in candidates])
 
     def _spread_starts(self, total: Tensor) -> Tensor:
         """The best hypotheses, each at least `apart_deg` from the better ones."""
         candidates = total.topk(min(400, len(total))).indices
         rotations = self.table.rotations[candidates]
-        angle = torch.deg2rad(torch.tensor(self.settings.apart_deg))
-        near = rotation_angle(rotations[:, None], rotations[None]) < angle
+        near = rotation_angle(rotations[:, None], rotations[None]) < math.radians(self.settings.apart_deg)
+        near = near.cpu()
         chosen: list[int] = []
         for index in range(len(candidates)):
             if not near[index, chosen].any():
@@ -134,10 +137,11 @@ class CropSearch:
 
     def _camera(self, intrinsics: Tensor | None, shape: torch.Size) -> Tensor:
         if intrinsics is not None:
-            return intrinsics.float()
+            return intrinsics.float().to(self.model.device)
         height, width = shape
         focal = 0.83 * width * DISTANCE / 0.9  # a diagonal at `DISTANCE` about fills the object's box
-        return torch.tensor([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]])
+        rows = [[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]]
+        return torch.tensor(rows, device=self.model.device)
 
     def _starts(self, chosen: Tensor, boxes: Tensor, camera: Tensor) -> Hypotheses:
         table = self.table
@@ -150,12 +154,12 @@ class CropSearch:
         rays = torch.cat(
             [
                 (cells - camera[:2, 2]) / torch.stack([camera[0, 0], camera[1, 1]]),
-                torch.ones(len(cells), 1),
+                torch.ones_like(cells[:, :1]),
             ],
             dim=-1,
         )
         rotation = _toward(rays) @ table.rotations[chosen]
-        zero = torch.zeros(len(chosen), 3)
+        zero = torch.zeros_like(rays)
         return Hypotheses(rotation, normalize(rays, dim=-1) * depth[:, None], zero, zero[:, 0].clone())
 
     def _evidence(
@@ -173,18 +177,18 @@ class CropSearch:
         """View head and roll prior at the nearest tabulated rotation."""
         trace = torch.einsum("kij,nij->kn", hypotheses.rotation, self.table.rotations)
         nearest = trace.argmax(dim=-1)
-        view = view_logits.float().cpu().log_softmax(dim=-1)[self._nearest_direction]
+        view = view_logits.float().log_softmax(dim=-1)[self._nearest_direction]
         return self.settings.view_weight * view[nearest] + self._log_prior[nearest]
 
     def _distinct(
         self, refined: Hypotheses, log_odds: Tensor, information: Tensor, gain: Tensor
     ) -> CropPoses:
         order = log_odds.argsort(descending=True)
-        distinct = torch.deg2rad(torch.tensor(self.settings.distinct_deg))
+        distinct = math.radians(self.settings.distinct_deg)
+        rotations = refined.rotation.double().cpu()
         kept: list[int] = []
         for index in order.tolist():
-            rotation = refined.rotation[index].double()
-            angles = [self.model.symmetry.distance(rotation, refined.rotation[k].double()) for k in kept]
+            angles = [self.model.symmetry.distance(rotations[index], rotations[k]) for k in kept]
             if all(angle > distinct for angle in angles):
                 kept.append(index)
             if len(kept) == self.settings.keep:

@@ -128,12 +128,12 @@ def to_detection(
     hypotheses = []
     for index, weight in enumerate(weights.tolist()):
         pose = np.eye(4)
-        pose[:3, :3] = poses.hypotheses.rotation[index].double().numpy()
-        pose[:3, 3] = poses.hypotheses.translation[index].double().numpy() * unit
+        pose[:3, :3] = poses.hypotheses.rotation[index].double().cpu().numpy()
+        pose[:3, 3] = poses.hypotheses.translation[index].double().cpu().numpy() * unit
         hypotheses.append(PoseHypothesis(pose, weight, _covariance(poses.information[index], unit)))
     calibration = model.info.calibration
     score = 1 / (1 + np.exp(-(calibration["offset"] + calibration["slope"] * poses.gain)))
-    extent = model.template.extent * np.exp(poses.hypotheses.stretch[0].numpy())
+    extent = model.template.extent * np.exp(poses.hypotheses.stretch[0].cpu().numpy())
     size = extent / np.linalg.norm(extent) * unit
     return Detection(model.name, float(score), box, tuple(hypotheses), size, metric)
 
@@ -192,7 +192,7 @@ def _mask_box(mask: np.ndarray) -> tuple[float, float, float, float]:
 def _covariance(information: Tensor, unit: float) -> np.ndarray:
     """Covariance of (x, y, z, rx, ry, rz) from the information on (rotation, translation)."""
     order = [3, 4, 5, 0, 1, 2]
-    matrix = information.double().numpy()[np.ix_(order, order)]
+    matrix = information.double().cpu().numpy()[np.ix_(order, order)]
     covariance = np.linalg.inv(matrix + 1e-3 * np.eye(6))
     scale = np.array([unit] * 3 + [1.0] * 3)
     return covariance * scale[:, None] * scale

@@ -56,7 +56,11 @@ class Visibility:
     directions: Tensor
     visible: Tensor
 
-    def of(self, rotations: Tensor, centres: Tensor) -> Tensor:
+    def to(self, device: torch.device) -> "Visibility":
+        """The same table on another device."""
+        return Visibility(self.directions.to(device), self.visible.to(device))
+
+    def of(self, centres: Tensor) -> Tensor:
         """Visible vertices, ``(B, V)``, for object-frame camera centres ``(B, 3)``."""
         nearest = (torch.nn.functional.normalize(centres, dim=-1) @ self.directions.T).argmax(dim=-1)
         return self.visible[nearest]
@@ -89,7 +93,7 @@ def tabulate_views(
     vertices = torch.from_numpy(template.mesh.vertices).double()
     in_camera = vertices @ rotations.transpose(-1, -2)
     points = in_camera[..., :2] / (in_camera[..., 2:] + DISTANCE)
-    visible = visibility.of(rotations, rotations[:, 2].float() * -1.0)
+    visible = visibility.of(-rotations[:, 2].float())
     order = torch.argsort(~visible, dim=-1, stable=True)
     chosen, weights = _spread(order, visible.sum(dim=-1))
     return ViewTable(

@@ -86,7 +86,7 @@ def expectation(
     """
     projected, _ = project(hypotheses, shape, evidence.intrinsics)
     centres = -(hypotheses.rotation.transpose(-1, -2) @ hypotheses.translation[..., None])[..., 0]
-    visible = shape.visibility.of(hypotheses.rotation, centres)
+    visible = shape.visibility.of(centres)
     squared = torch.cdist(evidence.cells.expand(len(projected), -1, -1), projected).square()
     near = evidence.log_probability[:, :-1] - squared / (2 * sigma**2)
     near = near.masked_fill(~visible[:, None], -torch.inf)
@@ -108,7 +108,7 @@ def refine(
         Refined hypotheses; their final log-likelihoods ``(K,)``; and the inverse covariance of
         (rotation, translation) ``(K, 6, 6)``, per squared cell of residual.
     """
-    information = torch.zeros(len(hypotheses.rotation), 6, 6)
+    information = hypotheses.rotation.new_zeros(len(hypotheses.rotation), 6, 6)
     for sigma in sigmas:
         weight, target, projected, _ = expectation(hypotheses, evidence, shape, sigma)
         hypotheses, information = _maximise(hypotheses, evidence, shape, weight, target - projected, sigma)
