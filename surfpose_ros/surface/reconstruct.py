@@ -9,6 +9,7 @@ from surfpose_ros.errors import SurfposeError
 from surfpose_ros.geometry.meshes import Mesh
 from surfpose_ros.progress import Progress, silent
 from surfpose_ros.surface.features import view_features
+from surfpose_ros.surface.grade import grade_capture
 from surfpose_ros.surface.hull import best_level, bounding_cube, carve
 from surfpose_ros.surface.meshing import coarse_mesh, mesh_problems
 from surfpose_ros.surface.silhouettes import SilhouetteViews, silhouette_views
@@ -18,8 +19,6 @@ from surfpose_ros.surface.view_fit import fit_translations
 from surfpose_ros.video.object_video import Frame, ObjectVideo
 
 MIN_VIEWS = 6
-# Masks that agree less than this with their own hull come from wrong poses or wrong masks.
-MIN_OVERLAP = 0.6
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,8 @@ def reconstruct(
         progress: told of the features of each frame.
 
     Raises:
-        SurfposeError: too few frames with mask and pose, or masks that do not fit the poses.
+        SurfposeError: too few frames with mask and pose, or a recording too bad to use, with what to
+            record differently.
     """
     settings = settings or ReconstructSettings()
     frames = usable_frames(video)
@@ -63,13 +63,11 @@ def reconstruct(
     if not video.poses_exact:
         views = fit_translations(views)
     dense, overlap = hull_mesh(views, settings.resolution, video)
-    if overlap < MIN_OVERLAP:
-        raise SurfposeError(
-            f"{video.name}: masks and camera poses do not fit (their hull overlaps the masks by "
-            f"{overlap:.0%} only); check that the object did not move against the frame of the poses"
-        )
-    mesh = coarse_mesh(dense, settings.max_vertices)
     poses = views.camera_from_video
+    grade = grade_capture(frames, poses, dense.vertices.mean(axis=0), video.up, overlap)
+    if grade.mark == "F":
+        raise SurfposeError(f"{video.name}: {grade}; to get a surface, {'; '.join(grade.advice)}")
+    mesh = coarse_mesh(dense, settings.max_vertices)
     features, valid = view_features(
         mesh, frames, poses, backbone, settings.image_size, settings.views_kept, progress
     )
@@ -87,7 +85,7 @@ def reconstruct(
         metric=video.metric,
         up=up,
         up_sigma_deg=sigma,
-        notes=(*video.notes, *mesh_problems(mesh), f"silhouette overlap {overlap:.3f}"),
+        notes=(str(grade), *grade.advice, *mesh_problems(mesh), *video.notes),
     )
 
 
