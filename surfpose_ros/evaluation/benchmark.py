@@ -94,7 +94,8 @@ def write_result(
         for caption, values in result.histograms.items():
             report.add_histogram(values, caption, "degrees")
         for caption, meshes in result.meshes.items():
-            report.add_meshes(meshes, caption)
+            report.add_meshes(meshes, f"{caption}, one upon the other")
+            report.add_meshes(meshes, f"{caption}, side by side", apart=True)
         report.write(html_path)
 
 

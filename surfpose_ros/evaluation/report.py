@@ -88,29 +88,36 @@ class Report:
             axes.legend(frameon=False)
         return self.add_figure(figure, caption)
 
-    def add_meshes(self, meshes: Mapping[str, Mesh], caption: str) -> "Report":
+    def add_meshes(self, meshes: Mapping[str, Mesh], caption: str, apart: bool = False) -> "Report":
         """Named meshes in one frame, z up, that can be turned with the mouse and shown one by one.
 
-        The page then carries plotly's script, some 4 MB, once.
+        They lie on top of each other, or side by side if `apart`. The page then carries plotly's script,
+        some 4 MB, once.
         """
         import plotly.graph_objects as plotly
         from plotly.colors import qualitative
 
         colours = qualitative.Plotly
+        step = 1.1 * max((mesh.diagonal for mesh in meshes.values()), default=1.0)
+        columns = int(np.ceil(np.sqrt(len(meshes)))) if apart else 1
         traces = [
             plotly.Mesh3d(
-                **dict(zip("xyz", np.round(mesh.vertices, 4).T, strict=True)),
+                **dict(zip("xyz", _placed(mesh, index, columns, step if apart else 0.0), strict=True)),
                 **dict(zip("ijk", mesh.faces.T, strict=True)),
                 name=name,
                 color=colours[index % len(colours)],
-                opacity=0.5 if len(meshes) > 1 else 1.0,
+                opacity=0.5 if len(meshes) > 1 and not apart else 1.0,
                 flatshading=True,
                 showlegend=True,
             )
             for index, (name, mesh) in enumerate(meshes.items())
         ]
         figure = plotly.Figure(traces)
-        figure.update_layout(scene_aspectmode="data", height=560, margin={"l": 0, "r": 0, "t": 0, "b": 0})
+        figure.update_layout(
+            scene={"aspectmode": "data", "camera": {"eye": {"x": 1.5, "y": 1.5, "z": 1.2}}},
+            height=560,
+            margin={"l": 0, "r": 0, "t": 0, "b": 0},
+        )
         script = figure.to_html(full_html=False, include_plotlyjs=self._meshes == 0)
         self._meshes += 1
         return self._add(_captioned(script, caption))
@@ -135,6 +142,13 @@ class Report:
     def _add(self, part: str) -> "Report":
         self._parts.append(part)
         return self
+
+
+def _placed(mesh: Mesh, index: int, columns: int, step: float) -> np.ndarray:
+    """Coordinates ``(3, V)``, rounded to keep the page small, moved to the mesh's place in a grid."""
+    row, column = divmod(index, columns)
+    place = np.array([-step * row, step * column, 0.0])
+    return np.asarray(np.round(mesh.vertices + place, 4).T)
 
 
 def _captioned(body: str, caption: str) -> str:
