@@ -1,8 +1,10 @@
 """ROS nodes as child processes on a domain of their own, which nobody outside of the demo hears."""
 
 import contextlib
+import ctypes
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,6 +18,7 @@ from surfpose_ros.errors import SurfposeError
 from surfpose_ros.share import share_folder
 
 GRACE_S = 10.0
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @contextlib.contextmanager
@@ -40,6 +43,12 @@ def ros_environment() -> Iterator[dict[str, str]]:
             }
             return
     raise SurfposeError("all ROS domains from 60 to 101 are in use by other demos; wait for one to end")
+
+
+def _end_with_parent() -> None:
+    """Runs in the child: Linux asks it to stop when the demo is gone, even if that was killed."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class NodeProcess:
@@ -71,6 +80,7 @@ class NodeProcess:
             stdout=subprocess.PIPE,
             stderr=self._file,
             text=True,
+            preexec_fn=_end_with_parent,
         )
 
     def __enter__(self) -> "NodeProcess":
