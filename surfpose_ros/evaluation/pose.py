@@ -6,7 +6,7 @@ the training videos' labels (label_frames.py) and never by the test images.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -66,6 +66,7 @@ class Outcome:
         overlap: of the boxes in the image; NaN where no box is labelled.
         overlap_3d: of the boxes in space; NaN where no size is labelled.
         seconds: that the estimator took.
+        found: everything that the model found in the image, where it searched; else empty.
     """
 
     sample: PoseSample
@@ -79,6 +80,7 @@ class Outcome:
     overlap: float = NAN
     overlap_3d: float = NAN
     seconds: float = 0.0
+    found: tuple[Detection, ...] = ()
 
     @property
     def score(self) -> float:
@@ -150,7 +152,8 @@ def _evaluate(estimator: Estimator, sample: PoseSample, frame: LabelFrame, boxes
     result = estimator(image, camera, given)
     seconds = time.perf_counter() - start
     detection = _choose(result.detections, sample, searched=given is None)
-    return compare(sample, detection, frame, seconds)
+    found = result.detections if given is None else ()
+    return replace(compare(sample, detection, frame, seconds), found=found)
 
 
 def _choose(detections: Sequence[Detection], sample: PoseSample, searched: bool) -> Detection | None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from surfpose_ros.evaluation.detections import detection_figures
 from surfpose_ros.evaluation.metrics import FLIP_DEG, Array, bootstrap_interval, rotation_figures, within
 from surfpose_ros.evaluation.pose import MATCH_OVERLAP, Outcome, constant_guess
 from surfpose_ros.evaluation.tables import Cell, Table
@@ -43,6 +44,8 @@ def pose_figures(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     }
     if any(outcome.sample.translation is not None for outcome in outcomes):
         figures["translation"] = _translation_figures(outcomes)
+    if any(outcome.found for outcome in outcomes):
+        figures["detection"] = _detection_figures(outcomes)
     if any(outcome.sample.box is not None for outcome in outcomes):
         overlaps = np.array([outcome.overlap for outcome in outcomes])
         figures["box_overlap"] = {
@@ -68,6 +71,8 @@ def pose_tables(outcomes: Sequence[Outcome], note: str = "") -> list[Table]:
     tables = [Table(f"Rotation{_UNITS}", columns, rows, note)]
     if "translation" in figures:
         tables.append(_translation_table(figures["translation"]))
+    if "detection" in figures:
+        tables.append(_detection_table(figures["detection"]))
     tables.append(_grouped("By direction of view", "seen from", outcomes, _direction, _directions()))
     tables.append(confusion_table(outcomes))
     occlusions = sorted({outcome.sample.occlusion for outcome in outcomes})
@@ -122,6 +127,35 @@ def outcomes_csv(outcomes: Sequence[Outcome]) -> str:
             ]
         )
     return text.getvalue()
+
+
+def _detection_figures(outcomes: Sequence[Outcome]) -> dict[str, float | int]:
+    """Precision and recall of what was found, with its pose within 30 degrees and its box on the object.
+
+    Images may show several labelled objects; each detection counts once.
+    """
+    found = {(o.sample.path, d.box, d.score): d for o in outcomes for d in o.found}
+    right = {
+        (o.sample.path, o.detection.box, o.detection.score)
+        for o in outcomes
+        if o.detection is not None and o.symmetric_deg < 30
+    }
+    scores = [detection.score for detection in found.values()]
+    figures = detection_figures(scores, [key in right for key in found], len(outcomes))
+    return {
+        "detections": len(found),
+        "average_precision30": figures.average_precision,
+        "precision30": float(figures.precision[-1]) if len(found) else 0.0,
+        "recall30": float(figures.recall[-1]) if len(found) else 0.0,
+    }
+
+
+def _detection_table(figures: dict[str, float | int]) -> Table:
+    shares = [100 * figures[f"{key}30"] for key in ("precision", "recall", "average_precision")]
+    columns = ("detections", "precision", "recall", "average precision")
+    return Table(
+        "Found and within 30 degrees, in per cent", columns, [[int(figures["detections"]), *shares]]
+    )
 
 
 def _translation_figures(outcomes: Sequence[Outcome]) -> dict[str, float | None]:

@@ -111,6 +111,9 @@ def test_a_searching_model_is_judged_where_the_object_is(picture):
     sample = PoseSample("a", picture, viewed(90), box=(0, 0, 10, 10))
     outcome = evaluate_poses(estimator, [sample], LabelFrame(), "search")[0]
     assert outcome.detection is right_place and outcome.error_deg == pytest.approx(0, abs=1e-5)
+    figures = pose_figures([outcome])["detection"]
+    assert (figures["detections"], figures["precision30"], figures["recall30"]) == (2, 0.5, 1.0)
+    assert figures["average_precision30"] == 0.5  # the surer one was wrong
 
 
 def test_no_samples_and_no_boxes_are_said(picture):
