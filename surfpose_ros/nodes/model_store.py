@@ -1,5 +1,6 @@
 """The category models that a pose_node looks for; new ones are loaded aside and swapped in whole."""
 
+import gc
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -78,6 +79,7 @@ class ModelStore:
         """Let go of the models."""
         self.wait()
         self.estimator, self.models = None, {}
+        gc.collect()  # networks hold cycles, and their memory should be free now rather than some time
 
     def _load_aside(self) -> None:
         while True:

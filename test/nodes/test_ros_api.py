@@ -55,10 +55,8 @@ def test_every_topic_and_service_is_documented_with_its_type_and_is_there(talker
         page = documented(node)
         assert page["out"]
         talker.until(
-            lambda node=node: _names(talker).get(node) and running(talker, node) == page,
+            lambda node=node, page=page: (
+                node in talker.node.get_node_names() and running(talker, node) == page
+            ),
             f"{node} to have what the page says: {page}",
         )
-
-
-def _names(talker) -> dict[str, bool]:
-    return dict.fromkeys(talker.node.get_node_names(), True)
