@@ -10,6 +10,7 @@ from surfpose_ros.cli.console import JsonOption, err, out, print_json, progress_
 from surfpose_ros.surface.batch import reconstruct_captures
 from surfpose_ros.surface.reconstruct import ReconstructSettings
 from surfpose_ros.video.capture import POSE_SOURCES, find_captures
+from surfpose_ros.video.reader import MASK_METHODS
 
 app = typer.Typer()
 
@@ -19,6 +20,7 @@ def reconstruct(
     captures: Annotated[list[Path], typer.Argument(help="Capture folders, or folders of captures.")],
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the surfaces.")],
     poses: Annotated[str, typer.Option(help=f"Pose source: {', '.join(POSE_SOURCES)}.")] = "auto",
+    masks: Annotated[str, typer.Option(help=f"Mask method: {', '.join(MASK_METHODS)}.")] = "auto",
     vertices: Annotated[int, typer.Option(min=50, max=20000, help="Vertices of a mesh at most.")] = 500,
     backbone: Annotated[str, typer.Option(help="For the surface features.")] = DEFAULT_BACKBONE,
     device: Annotated[str, typer.Option(help="torch device of the backbone: cpu, cuda, cuda:1.")] = "cpu",
@@ -31,10 +33,12 @@ def reconstruct(
     """
     if poses not in POSE_SOURCES:
         raise typer.BadParameter(f"{poses!r} is not one of {', '.join(POSE_SOURCES)}", param_hint="--poses")
+    if masks not in MASK_METHODS:
+        raise typer.BadParameter(f"{masks!r} is not one of {', '.join(MASK_METHODS)}", param_hint="--masks")
     folders = find_captures(captures)
     settings = ReconstructSettings(max_vertices=vertices)
     with progress_bars(quiet=as_json) as progress:
-        report = reconstruct_captures(folders, out_dir, settings, backbone, device, poses, progress)
+        report = reconstruct_captures(folders, out_dir, settings, backbone, device, poses, masks, progress)
     if as_json:
         print_json({"made": report.made, "kept": report.kept, "failed": report.failed})
     else:

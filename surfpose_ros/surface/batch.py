@@ -18,7 +18,7 @@ from surfpose_ros.surface.surface import FORMAT_VERSION, save_surface, surface_m
 from surfpose_ros.video.reader import read_capture
 
 # Raise it where a change of the code changes surfaces, so that old ones are not kept.
-RECIPE = 4
+RECIPE = 5
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ def reconstruct_captures(
     backbone_name: str = DEFAULT_BACKBONE,
     device: str = "cpu",
     poses: str = "auto",
+    masks: str = "auto",
     progress: Progress = silent,
 ) -> BatchReport:
     """Make the surface of each capture in `out`, named after the capture's folder, and a picture of it.
@@ -54,6 +55,7 @@ def reconstruct_captures(
         backbone_name: for the features.
         device: torch device of the backbone.
         poses: a pose source, or auto for each capture's own.
+        masks: a mask method, or auto for what each capture allows.
         progress: told of each capture.
 
     Raises:
@@ -67,7 +69,9 @@ def reconstruct_captures(
                 f"two captures are called {name!r}; surfaces are named after them: rename one"
             )
     backbone = load_backbone(backbone_name, device)
-    recipe = json.dumps([RECIPE, FORMAT_VERSION, asdict(settings), poses, backbone_checksum(backbone)])
+    recipe = json.dumps(
+        [RECIPE, FORMAT_VERSION, asdict(settings), poses, masks, backbone_checksum(backbone)]
+    )
     report = BatchReport([], [], {})
     progress("surfaces", 0, len(captures))
     for done, (capture, name) in enumerate(zip(captures, names, strict=True), start=1):
@@ -76,7 +80,7 @@ def reconstruct_captures(
             if surface_made_from(out, name) == digest:
                 report.kept.append(name)
             else:
-                video = read_capture(capture, poses=poses)
+                video = read_capture(capture, poses, masks)
                 surface = reconstruct(video, backbone, settings)
                 with atomic_file(out / f"{name}.png") as temporary:
                     picture = cv2.cvtColor(surface_picture(surface, video), cv2.COLOR_RGB2BGR)

@@ -126,6 +126,14 @@ def read_mask(path: Path) -> np.ndarray:
     return mask
 
 
+def picture_sharpness(picture: np.ndarray) -> float:
+    """Variance of the Laplacian of an RGB picture, at about 320 pixels: low where motion or focus blurs."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    scale = min(1.0, 320 / max(grey.shape))
+    small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return float(cv2.Laplacian(small, cv2.CV_32F).var())
+
+
 class Rectifier:
     """Takes the lens distortion of one camera_info out of its pictures; keeps the intrinsics."""
 

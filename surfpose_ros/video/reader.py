@@ -4,6 +4,7 @@ The bag is gone through once for everything that is small, and once for the pict
 chosen, so that a long recording need not fit into memory.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,23 +15,29 @@ from surfpose_ros.video.bag import read_messages
 from surfpose_ros.video.capture import CaptureInfo, read_info
 from surfpose_ros.video.masks import mask_from_background
 from surfpose_ros.video.object_video import Frame, ObjectVideo
-from surfpose_ros.video.pictures import picture_from_message, plane_from_message
+from surfpose_ros.video.pictures import picture_from_message, picture_sharpness, plane_from_message
 from surfpose_ros.video.poses import PoseTrack, recorded_poses
 from surfpose_ros.video.recording import Recording, read_recording
+from surfpose_ros.video.segment import mask_by_grabcut, mask_from_backdrop
 
 MAX_FRAMES = 64
+MASK_METHODS = ("auto", "topic", "background", "silhouette", "grabcut")
 # With fewer poses than this share of the frames the recording is at fault, not a hiccup.
 MIN_POSED = 0.5
 MIN_FRAMES = 3
 
 
-def read_capture(folder: Path, poses: str = "auto", max_frames: int = MAX_FRAMES) -> ObjectVideo:
+def read_capture(
+    folder: Path, poses: str = "auto", masks: str = "auto", max_frames: int = MAX_FRAMES
+) -> ObjectVideo:
     """Read one capture, with camera poses and masks wherever the capture tells them.
 
     Args:
         folder: rosbag2 folder with its `capture.yaml`.
         poses: a pose source (see `CaptureInfo.pose_source`); auto takes the capture's own.
-        max_frames: frames kept, spread over the recording.
+        masks: one of `MASK_METHODS`: a mask topic, background pictures, the silhouette before a plain
+            backdrop, GrabCut about the picture's middle; auto takes the first that the capture allows.
+        max_frames: frames kept: the sharpest of as many equal parts of the recording.
 
     Raises:
         SurfposeError: bad capture; the message says which file and what to do.
@@ -39,7 +46,7 @@ def read_capture(folder: Path, poses: str = "auto", max_frames: int = MAX_FRAMES
     if poses != "auto":
         info = replace(info, pose_source=poses)
     recording = read_recording(folder, info)
-    stamps = _spread(recording.image_stamps, max_frames)
+    stamps = sharpest_spread(folder, recording, max_frames)
     track = recorded_poses(stamps, info, recording)
     notes: list[str] = []
     posed = [stamp for stamp, pose in zip(stamps, track.poses, strict=True) if pose is not None]
@@ -48,7 +55,8 @@ def read_capture(folder: Path, poses: str = "auto", max_frames: int = MAX_FRAMES
         if len(posed) < len(stamps):
             notes.append(f"{len(stamps) - len(posed)} of {len(stamps)} frames left out: {track.missing}")
             stamps = posed
-    read = _read_frames(folder, info, recording, stamps)
+    read, how = _read_frames(folder, info, recording, stamps, masks)
+    notes.append(f"masks: {how}")
     known = dict(zip(stamps, [pose for pose in track.poses if pose is not None], strict=False))
     frames = [replace(frame, camera_from_video=known.get(stamp)) for stamp, frame in read.items()]
     return ObjectVideo(
@@ -64,11 +72,17 @@ def read_capture(folder: Path, poses: str = "auto", max_frames: int = MAX_FRAMES
     )
 
 
-def _spread(stamps: list[int], count: int) -> list[int]:
-    """At most `count` stamps, evenly spread, first and last among them."""
+def sharpest_spread(folder: Path, recording: Recording, count: int) -> list[int]:
+    """The stamps of at most `count` images: the sharpest of each of `count` equal runs of images."""
+    stamps = recording.image_stamps
     if len(stamps) <= count:
         return stamps
-    return [stamps[index] for index in np.linspace(0, len(stamps) - 1, count).round().astype(int)]
+    topic = recording.topics["image"]
+    sharpness: dict[int, float] = {}
+    for message in read_messages(folder, [topic]):
+        where = f"{folder}: {topic} at {message.stamp / 1e9:.3f} s"
+        sharpness[message.stamp] = picture_sharpness(picture_from_message(message.content, where))
+    return [max(map(int, run), key=lambda stamp: sharpness[stamp]) for run in np.array_split(stamps, count)]
 
 
 def _check_posed(folder: Path, track: PoseTrack, posed: int, total: int) -> None:
@@ -80,9 +94,9 @@ def _check_posed(folder: Path, track: PoseTrack, posed: int, total: int) -> None
 
 
 def _read_frames(
-    folder: Path, info: CaptureInfo, recording: Recording, stamps: list[int]
-) -> dict[int, Frame]:
-    """The pictures at some stamps with intrinsics and masks, in order of time."""
+    folder: Path, info: CaptureInfo, recording: Recording, stamps: list[int], method: str
+) -> tuple[dict[int, Frame], str]:
+    """The pictures at some stamps with intrinsics and masks, in order of time, and the masks' method."""
     wanted = set(stamps)
     names = {frame.stamp: frame.image for frame in info.frames}
     roles = {
@@ -106,17 +120,47 @@ def _read_frames(
         else:
             plane = plane_from_message(message.content, where)
             masks[message.stamp] = rectify(plane, nearest=True) > 127
+    find, how = _mask_finder(method, masks, backgrounds, images, recording)
     frames = {}
     for stamp in stamps:
-        mask = masks.get(stamp)
-        where = f"{folder}: frame at {stamp / 1e9:.3f} s"
-        if mask is None and backgrounds:
-            mask = mask_from_background(images[stamp], _nearest_background(backgrounds, stamp, recording))
+        mask = find(stamp)
         if mask is not None and mask.shape != images[stamp].shape[:2]:
-            raise SurfposeError(f"{where}: mask and image differ in size; record both from one camera")
+            raise SurfposeError(
+                f"{folder}: at {stamp / 1e9:.3f} s mask and image differ in size; record both from one "
+                "camera"
+            )
         name = names.get(stamp, f"{stamp / 1e9:.6f}")
         frames[stamp] = Frame(name, stamp / 1e9, images[stamp], recording.rectifier(stamp).camera, mask)
-    return frames
+    return frames, how
+
+
+def _mask_finder(
+    method: str,
+    masks: dict[int, np.ndarray],
+    backgrounds: dict[int, np.ndarray],
+    images: dict[int, np.ndarray],
+    recording: Recording,
+) -> tuple[Callable[[int], np.ndarray | None], str]:
+    """What gives the mask at a stamp by a method, and the method that `auto` comes to."""
+    if method == "auto":
+        method = "topic" if masks else "background" if backgrounds else "silhouette"
+        if method == "silhouette":
+            plain = [mask_from_backdrop(image) is not None for image in list(images.values())[:8]]
+            method = "silhouette" if np.mean(plain) > 0.5 else "grabcut"
+    if method == "background" and not backgrounds:
+        raise SurfposeError(
+            f"{recording.folder}: no background pictures; record some of the empty scene on a background "
+            "topic"
+        )
+    finders: dict[str, Callable[[int], np.ndarray | None]] = {
+        "topic": masks.get,
+        "background": lambda stamp: mask_from_background(
+            images[stamp], _nearest_background(backgrounds, stamp, recording)
+        ),
+        "silhouette": lambda stamp: mask_from_backdrop(images[stamp]),
+        "grabcut": lambda stamp: mask_by_grabcut(images[stamp]),
+    }
+    return finders[method], method
 
 
 def _check_size(image: np.ndarray, width: int, height: int, where: str, folder: Path) -> None:

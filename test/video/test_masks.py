@@ -1,8 +1,10 @@
+import cv2
 import numpy as np
 import pytest
 
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.video.masks import clean_mask, fill_small_holes, mask_from_background
+from surfpose_ros.video.segment import mask_by_grabcut, mask_from_backdrop
 
 
 def disc(centre, radius, shape=(120, 160)) -> np.ndarray:
@@ -65,3 +67,23 @@ def test_only_small_holes_are_filled():
     filled = fill_small_holes(mask, share=0.01)
     assert filled[60, 60]
     assert not filled[60, 80]
+
+
+def test_an_object_before_a_plain_backdrop_is_cut_out_and_a_room_is_no_backdrop(background):
+    light = np.linspace(200, 240, 160)[None, :, None]
+    image = np.broadcast_to(light, (120, 160, 3)).astype(np.uint8).copy()
+    thing = disc((70, 60), 35)
+    image[thing] = [60, 80, 160]
+    assert overlap(mask_from_backdrop(image), thing) > 0.95
+    stripes = image.copy()
+    stripes[:, ::8] = 90
+    assert mask_from_backdrop(stripes) is None
+
+
+def test_grabcut_finds_what_stands_in_the_middle(shared_data):
+    overlaps = []
+    for path in sorted((shared_data / "eth80/cup/cup01").glob("066_*.jpg"))[:4]:
+        image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+        truth = cv2.imread(str(path.with_name(path.stem + "_mask.png")), cv2.IMREAD_GRAYSCALE) > 127
+        overlaps.append(overlap(mask_by_grabcut(image), truth))
+    assert np.median(overlaps) > 0.9

@@ -1,5 +1,6 @@
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 import yaml
@@ -73,7 +74,28 @@ def test_a_long_recording_is_thinned_out_evenly(recorded):
     video = read_capture(recorded, max_frames=6)
     stamps = [frame.stamp for frame in video.frames]
     assert len(stamps) == 6
-    assert np.ptp(np.diff(stamps)) < 0.15
+    assert np.ptp(np.diff(stamps)) < 0.7
+
+
+def test_of_a_long_recording_the_sharp_frames_are_taken(tmp_path):
+    folder = tmp_path / "blurred"
+    generator = np.random.default_rng(0)
+    with CaptureWriter(folder, CaptureInfo("brick")) as writer:
+        for index in range(12):
+            image = generator.integers(0, 255, (72, 96, 3), np.uint8)
+            if index % 3:
+                image = cv2.GaussianBlur(image, (9, 9), 0)
+            writer.write_picture(IMAGE, image, 10**9 * (index + 1), "camera")
+            writer.write_camera_info(INFO, CAMERA, 10**9 * (index + 1), "camera")
+    video = read_capture(folder, max_frames=4, masks="topic")
+    assert [frame.stamp for frame in video.frames] == [1.0, 4.0, 7.0, 10.0]
+
+
+def test_masks_that_were_asked_for_by_name_must_be_possible(recorded, tmp_path):
+    folder = write_turntable(tmp_path / "plain", frames=4, background=False)
+    with pytest.raises(SurfposeError, match="no background pictures"):
+        read_capture(folder, masks="background")
+    assert "masks: background" in read_capture(recorded).notes
 
 
 def test_raw_and_compressed_images_read_the_same(tmp_path):
@@ -97,8 +119,6 @@ def test_raw_and_compressed_images_read_the_same(tmp_path):
 
 
 def test_lens_distortion_is_taken_out(tmp_path):
-    import cv2
-
     from surfpose_ros.video.pictures import Rectifier
 
     image, _ = picture(brick(), camera_from_base())
