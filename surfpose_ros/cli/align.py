@@ -27,7 +27,7 @@ def align(
     out_path: Annotated[
         Path, typer.Option("--out", help="The alignment (JSON); a picture beside it (PNG).")
     ],
-    alpha: Annotated[float, typer.Option(help="Share of the appearance in the distance, 0 to 1.")] = 0.2,
+    alpha: Annotated[float, typer.Option(help="Share of the appearance in the distance, 0 to 1.")] = 0.5,
     tau: Annotated[float, typer.Option(help="Temperature of the cycle weights, in diameters.")] = 0.9,
     mode: Annotated[
         str,
