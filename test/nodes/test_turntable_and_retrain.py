@@ -53,4 +53,4 @@ def test_retrain_node_says_what_is_wrong_and_stays(talker, start, tmp_path):
     talker.set_parameter("retrain_node", "category", "mug")
     assert talker.trigger("/retrain_node/start").success
     talker.until(talker.says("retrain_node: training", "neither a capture"), "the reason")
-    assert progress
+    talker.until(lambda: progress, "progress")
