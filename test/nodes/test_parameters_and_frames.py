@@ -1,6 +1,8 @@
 """The nodes' plumbing that needs no DDS: newest frame, camera_info, descriptions, launch files."""
 
 import importlib.util
+import json
+import re
 import threading
 from pathlib import Path
 
@@ -133,3 +135,14 @@ def test_launch_files_can_be_built_and_describe_every_argument(name):
     arguments = description.get_launch_arguments()
     assert arguments
     assert all(argument.description for argument in arguments)
+
+
+def test_the_layouts_show_topics_that_the_nodes_publish():
+    page = (ROOT / "docs" / "ros_api.md").read_text()
+    layouts = (ROOT / "config" / "surfpose.rviz").read_text() + json.dumps(
+        json.loads((ROOT / "config" / "foxglove_layout.json").read_text())
+    )
+    yaml.safe_load((ROOT / "config" / "surfpose.rviz").read_text())
+    shown = set(re.findall(r"/(?:pose|capture)_node/([a-z/]+)", layouts))
+    assert shown == {"markers", "poses", "overlay", "preview", "debug/latency"}
+    assert all(f"| `~/{topic}` |" in page for topic in shown)
