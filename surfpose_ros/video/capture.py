@@ -11,10 +11,11 @@ import numpy as np
 
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.files import read_yaml, write_yaml
+from surfpose_ros.video.board import BoardSpec
 
 FORMAT_VERSION = 1
 INFO_NAME = "capture.yaml"
-POSE_SOURCES = ("auto", "dataset", "tf", "turntable", "board", "sfm")
+POSE_SOURCES = ("auto", "dataset", "tf", "turntable", "board")
 TOPIC_ROLES = (
     "image", "camera_info", "mask", "depth", "background", "tf", "tf_static", "joint_states",
 )  # fmt: skip
@@ -51,6 +52,7 @@ class CaptureInfo:
         topics: role (one of `TOPIC_ROLES`) to topic; roles that are missing are found out by type.
         frames: where the images came from, for imported captures.
         notes: free text.
+        board: the ChArUco board under the object, for the pose source `board`.
     """
 
     category: str
@@ -64,6 +66,7 @@ class CaptureInfo:
     topics: dict[str, str] = field(default_factory=dict)
     frames: tuple[SourceFrame, ...] = ()
     notes: str = ""
+    board: BoardSpec | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.category, str) or not self.category.strip():
@@ -109,12 +112,14 @@ def read_info(folder: Path) -> CaptureInfo:
         content["frames"] = tuple(
             SourceFrame(int(frame["stamp"]), str(frame["image"])) for frame in content.get("frames") or ()
         )
+        if content.get("board") is not None:
+            content["board"] = BoardSpec(**content["board"])
         content["topics"] = dict(content.get("topics") or {})
         if content.get("up") is not None:
             content["up"] = tuple(float(number) for number in content["up"])
         return CaptureInfo(**content)
     except (TypeError, KeyError, ValueError) as error:
-        reason = str(error).replace("CaptureInfo.__init__() ", "")
+        reason = str(error).replace("CaptureInfo.__init__() ", "").replace("BoardSpec.__init__()", "board")
         raise SurfposeError(f"{path}: {reason}; mend the file") from error
 
 

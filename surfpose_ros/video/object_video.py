@@ -38,7 +38,7 @@ class ObjectVideo:
         name: of the capture, unique in its category.
         category: as the person who recorded it named it.
         frames: in order of time.
-        pose_source: dataset, tf, turntable, board, sfm or none.
+        pose_source: dataset, tf, turntable, board or none.
         metric: True where the poses' unit is the metre.
         poses_exact: False where only the rotations are known and the translations are a first guess
             (a labels CSV without tx, ty, tz); the silhouettes then correct them.

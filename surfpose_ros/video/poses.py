@@ -1,4 +1,4 @@
-"""Camera poses from what a bag tells: TF, or a turntable's angle; and the direction "up" with them.
+"""Camera poses from what was recorded: TF, a turntable's angle, a board; and the direction "up" with them.
 
 Poses are camera_from_video: rigid, in the frame in which the object rests.
 """
@@ -10,7 +10,9 @@ import torch
 
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.geometry.rotations import rotation_from_rotvec
+from surfpose_ros.video.board import BoardPoses
 from surfpose_ros.video.capture import CaptureInfo
+from surfpose_ros.video.object_video import Frame
 from surfpose_ros.video.recording import Recording
 
 
@@ -54,6 +56,24 @@ def recorded_poses(stamps: list[int], info: CaptureInfo, recording: Recording) -
     if source == "turntable":
         return _from_turntable(stamps, info, recording)
     return PoseTrack("none", [None] * len(stamps), "neither TF nor a turntable's joint was recorded")
+
+
+def board_poses(frames: list[Frame], info: CaptureInfo) -> PoseTrack:
+    """The poses that the board under the object gives in each picture.
+
+    Raises:
+        SurfposeError: the capture does not say which board.
+    """
+    if info.board is None:
+        raise SurfposeError(
+            "capture.yaml does not say which board; add 'board: {columns: 7, rows: 5, square: 0.03, "
+            "marker: 0.022, dictionary: DICT_5X5_100}', lengths in metres"
+        )
+    find = BoardPoses(info.board)
+    poses = [find(frame.image, frame.camera) for frame in frames]
+    missing = "the board is not seen, or it is another one than capture.yaml says"
+    up = np.array([0.0, 0.0, 1.0])
+    return PoseTrack("board", poses, missing, metric=True, up=up, floor=0.0)
 
 
 def _guess_source(recording: Recording) -> str:
@@ -105,7 +125,6 @@ def _base_frame(info: CaptureInfo, recording: Recording) -> str:
         if name not in frames:
             raise SurfposeError(
                 f"{recording.folder}: TF does not know the frame {name!r} (it has: "
-                f"{', '.join(sorted(frames)) or 'none'}); record /tf and /tf_static with the bag, or use "
-                "--poses sfm"
+                f"{', '.join(sorted(frames)) or 'none'}); record /tf and /tf_static with the bag"
             )
     return base

@@ -16,7 +16,7 @@ from surfpose_ros.video.capture import CaptureInfo, read_info
 from surfpose_ros.video.masks import mask_from_background
 from surfpose_ros.video.object_video import Frame, ObjectVideo
 from surfpose_ros.video.pictures import picture_from_message, picture_sharpness, plane_from_message
-from surfpose_ros.video.poses import PoseTrack, recorded_poses
+from surfpose_ros.video.poses import PoseTrack, board_poses, recorded_poses
 from surfpose_ros.video.recording import Recording, read_recording
 from surfpose_ros.video.segment import mask_by_grabcut, mask_from_backdrop
 
@@ -47,18 +47,19 @@ def read_capture(
         info = replace(info, pose_source=poses)
     recording = read_recording(folder, info)
     stamps = sharpest_spread(folder, recording, max_frames)
-    track = recorded_poses(stamps, info, recording)
-    notes: list[str] = []
-    posed = [stamp for stamp, pose in zip(stamps, track.poses, strict=True) if pose is not None]
-    if track.source != "none":
-        _check_posed(folder, track, len(posed), len(stamps))
-        if len(posed) < len(stamps):
-            notes.append(f"{len(stamps) - len(posed)} of {len(stamps)} frames left out: {track.missing}")
-            stamps = posed
     read, how = _read_frames(folder, info, recording, stamps, masks)
-    notes.append(f"masks: {how}")
-    known = dict(zip(stamps, [pose for pose in track.poses if pose is not None], strict=False))
-    frames = [replace(frame, camera_from_video=known.get(stamp)) for stamp, frame in read.items()]
+    if info.pose_source == "board" or (info.pose_source == "auto" and info.board is not None):
+        track = board_poses(read, info)
+    else:
+        track = recorded_poses(stamps, info, recording)
+    notes = [f"masks: {how}"]
+    frames = [replace(frame, camera_from_video=pose) for frame, pose in zip(read, track.poses, strict=True)]
+    if track.source != "none":
+        posed = [frame for frame in frames if frame.camera_from_video is not None]
+        _check_posed(folder, track, len(posed), len(frames))
+        if len(posed) < len(frames):
+            notes.append(f"{len(frames) - len(posed)} of {len(frames)} frames left out: {track.missing}")
+        frames = posed
     return ObjectVideo(
         name=folder.resolve().name,
         category=info.category,
@@ -89,13 +90,13 @@ def _check_posed(folder: Path, track: PoseTrack, posed: int, total: int) -> None
     if posed < max(MIN_FRAMES, MIN_POSED * total):
         raise SurfposeError(
             f"{folder}: no camera pose for {total - posed} of {total} frames ({track.missing}). "
-            "Record it with the bag, or use --poses sfm"
+            "Record it with the bag, or choose another pose source with --poses"
         )
 
 
 def _read_frames(
     folder: Path, info: CaptureInfo, recording: Recording, stamps: list[int], method: str
-) -> tuple[dict[int, Frame], str]:
+) -> tuple[list[Frame], str]:
     """The pictures at some stamps with intrinsics and masks, in order of time, and the masks' method."""
     wanted = set(stamps)
     names = {frame.stamp: frame.image for frame in info.frames}
@@ -121,7 +122,7 @@ def _read_frames(
             plane = plane_from_message(message.content, where)
             masks[message.stamp] = rectify(plane, nearest=True) > 127
     find, how = _mask_finder(method, masks, backgrounds, images, recording)
-    frames = {}
+    frames = []
     for stamp in stamps:
         mask = find(stamp)
         if mask is not None and mask.shape != images[stamp].shape[:2]:
@@ -130,7 +131,7 @@ def _read_frames(
                 "camera"
             )
         name = names.get(stamp, f"{stamp / 1e9:.6f}")
-        frames[stamp] = Frame(name, stamp / 1e9, images[stamp], recording.rectifier(stamp).camera, mask)
+        frames.append(Frame(name, stamp / 1e9, images[stamp], recording.rectifier(stamp).camera, mask))
     return frames, how
 
 
