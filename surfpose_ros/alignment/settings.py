@@ -15,8 +15,8 @@ class AlignmentSettings:
     """How surfaces are aligned; docs/benchmarks/alignment.md shows what each choice is worth.
 
     Attributes:
-        alpha: share of the appearance in D, 0 (geometry only) to 1 (appearance only). The paper's 0.2 is for
-            plain distances; saturated ones, of which most matches count little, do better at 0.5.
+        alpha: share of the appearance in D, 0 (geometry only) to 1 (appearance only). The paper's 0.2 is
+            for plain distances; saturated ones, of which most matches count little, ask for 0.5.
         tau: temperature of the cycle weights, in diameters.
         saturation: distance, in diameters, at which a vertex counts half of what it would: a head that
             is turned or a missing leg then no longer tilts the rest; infinite is the paper's plain D.

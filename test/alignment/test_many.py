@@ -11,7 +11,6 @@ from surfpose_ros.alignment.settings import AlignmentSettings
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.evaluation.metrics import rotation_error
 
-
 FAST = AlignmentSettings(samples=200, refine_steps=15, joint_steps=30, field_size=32)
 
 
