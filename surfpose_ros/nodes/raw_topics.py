@@ -20,7 +20,7 @@ from surfpose_ros.errors import SurfposeError
 
 LATCHED_KEPT = 50
 SMALL_DEPTH = 100
-FRESH_S = 2.0
+FRESH_S = 3.0
 
 # Types that a role may have, the usual one first.
 IMAGES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
