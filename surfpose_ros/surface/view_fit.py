@@ -25,13 +25,14 @@ def fit_translations(views: SilhouetteViews, rounds: int = 4, resolution: int = 
         rounds: of carving and fitting.
         resolution: of the carving grid.
     """
-    small = views.reduced(2)
+    small, level = views.reduced(2), 0.0
     for done in range(rounds):
         centre, half = bounding_cube(views)
         # A wide band first, while the views still disagree.
         softness = max(1.0, 3.0 * 0.6**done) * small.size / 64
         field = carve(small, centre - half, centre + half, resolution, softness)
-        level, _ = best_level(field, small, steps=5)
+        if done in (0, rounds - 2):  # it moves little once the views agree
+            level, _ = best_level(field, small, steps=5)
         silhouettes = mesh_silhouettes(field.mesh(level), small)
         hull = torch.from_numpy(np.stack([signed_distance(plane) for plane in silhouettes]))
         shift, log_scale = match_silhouettes(hull, torch.from_numpy(small.distances))
