@@ -121,12 +121,17 @@ def talker(ros_domain: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Talker]
 
 @pytest.fixture
 def start(ros_domain: int, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen]]:
-    """Start a node as a process: ``start("pose_node", threshold=0.1)``; all are ended after the test."""
+    """Start a node as a process: ``start("pose_node", threshold=0.1)``; all are ended after the test.
+
+    `without` names packages that the process is made to find missing.
+    """
     running: list[subprocess.Popen] = []
 
-    def start_node(name: str, **parameters: Any) -> subprocess.Popen:
+    def start_node(name: str, without: tuple[str, ...] = (), **parameters: Any) -> subprocess.Popen:
         arguments = [f"{key}:={_text(value)}" for key, value in parameters.items()]
-        command = [sys.executable, "-m", f"surfpose_ros.nodes.{name}"]
+        program = f"import sys; sys.modules.update(dict.fromkeys({list(without)})); "
+        program += f"from surfpose_ros.nodes.{name} import main; main()"
+        command = [sys.executable, "-c", program]
         if arguments:
             command += ["--ros-args", *(part for argument in arguments for part in ("-p", argument))]
         environment = {**os.environ, "OMP_NUM_THREADS": "2"}

@@ -213,3 +213,17 @@ def test_the_lifecycle_may_be_gone_through_many_times_and_leaks_nothing(talker, 
     assert len(list(Path(f"/proc/{child.pid}/task").iterdir())) < 60
     assert sizes[-1] - sizes[2] < 20e6
     assert not go("activate")
+
+
+def test_without_vision_msgs_and_tf2_msgs_the_node_says_so_and_does_the_rest(
+    talker, start, untrained_model
+):
+    gone = ("vision_msgs", "vision_msgs.msg", "tf2_msgs", "tf2_msgs.msg")
+    child = start("pose_node", without=gone, models=[str(untrained_model())], threshold=0.0)
+    poses = talker.listen("/pose_node/pose", PoseStamped)
+    talker.until(lambda: poses, "poses", lambda: show(talker))
+    said = talker.status("pose_node: packages").message
+    assert "apt install ros-$ROS_DISTRO-vision-msgs" in said
+    assert "apt install ros-$ROS_DISTRO-tf2-msgs" in said
+    child.terminate()
+    assert child.communicate(timeout=30)[1].count("vision_msgs is missing") == 1
