@@ -196,9 +196,13 @@ def mixed_distance(
     target_from_source: Tensor,
     alpha: float,
     saturation: float = torch.inf,
-    budget: int = 1 << 22,
+    budget: int | None = None,
 ) -> Tensor:
-    """D = (1 - alpha) D_geo + alpha D_app, ``(P, H)``, in chunks of pairs of at most `budget` points."""
+    """D = (1 - alpha) D_geo + alpha D_app, ``(P, H)``, in chunks of pairs of at most `budget` points.
+
+    By default, chunks fit a processor's cache, or are large enough to fill a GPU.
+    """
+    budget = budget or (1 << 22 if target_from_source.device.type == "cpu" else 1 << 25)
     step = max(1, budget // (target_from_source.shape[1] * shapes.vertices.shape[1]))
     parts = []
     for start in range(0, len(matches), step):

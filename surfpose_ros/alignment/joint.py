@@ -4,14 +4,14 @@ Pairs propose, the sum decides: from several starts, each surface in turn takes 
 that its pairs' transforms propose, until none moves; then all descend on the sum together.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from surfpose_ros.alignment.distances import Matches
 from surfpose_ros.alignment.objective import pair_objective
-from surfpose_ros.alignment.pairs import PairAlignments
+from surfpose_ros.alignment.pairs import SCORING_STRIDE, PairAlignments
 from surfpose_ros.alignment.refine import descend
 from surfpose_ros.alignment.settings import AlignmentSettings
 from surfpose_ros.alignment.shapes import Shapes
@@ -147,7 +147,8 @@ def proposals(problem: JointProblem, poses: Tensor, index: int) -> Tensor:
 
 
 def candidate_totals(problem: JointProblem, poses: Tensor, index: int, candidates: Tensor) -> Tensor:
-    """Sum of D over the pairs of one surface, ``(C,)``, for each candidate pose ``(C, 4, 4)`` of it."""
+    """Sum of D over the pairs of one surface, ``(C,)``, for each candidate pose ``(C, 4, 4)`` of it, at a
+    glance (every few vertices)."""
     matches = problem.pairs.matches
     mine = matches[(matches.source == index) | (matches.target == index)]
     is_source = (mine.source == index)[:, None, None, None]
@@ -155,7 +156,8 @@ def candidate_totals(problem: JointProblem, poses: Tensor, index: int, candidate
     as_source = invert_similarity(poses[mine.target])[:, None] @ candidates[None]
     as_target = from_common[None] @ poses[mine.source][:, None]
     transforms = torch.where(is_source, as_source, as_target)
-    return pair_objective(problem.shapes, mine, transforms, problem.settings).sum(dim=0)
+    glance = replace(mine, stride=SCORING_STRIDE)
+    return pair_objective(problem.shapes, glance, transforms, problem.settings).sum(dim=0)
 
 
 def unit_scale(poses: Tensor) -> Tensor:
