@@ -35,17 +35,22 @@ def run(
     data: Annotated[Path, typer.Option(help="As surfpose benchmark make-mini made it.")],
     work: Annotated[Path, typer.Option(help="For surfaces, alignments and models; kept, and used again.")],
     preset: Annotated[Literal["quick", "full"], typer.Option(help="Of the training.")] = "quick",
+    steps: Annotated[int | None, typer.Option(min=1, help="Training steps; else the preset's.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
     *,
     progress: Progress = silent,
 ) -> BenchmarkResult:
     """From captures to poses in photos of objects never seen, category by category."""
     description = read_description(data)
-    figures: dict[str, Any] = {"data": description, "preset": preset, "categories": {}}
+    training = replace(PRESETS[preset], seed=0)
+    if steps is not None:
+        training = replace(training, steps=steps)
+    settings = RetrainSettings(train=training, device=device)
+    figures: dict[str, Any] = {"data": description, "steps": training.steps, "categories": {}}
     aligned: list[list[Cell]] = []
     posed: list[list[Cell]] = []
     for category in description["categories"]:
-        result = _category(data, work / category, category, preset, device, progress)
+        result = _category(data, work / category, category, settings, progress)
         figures["categories"][category] = result
         aligned.append([category, *_row(result["alignment"])])
         for name in _PROTOCOLS:
@@ -78,16 +83,14 @@ def true_video_labels(captures: Path, category: str) -> dict[str, VideoLabels]:
 
 
 def _category(
-    data: Path, work: Path, category: str, preset: str, device: str, progress: Progress
+    data: Path, work: Path, category: str, settings: RetrainSettings, progress: Progress
 ) -> dict[str, Any]:
     captures = data / "captures" / category
-    settings = RetrainSettings(train=PRESETS[preset], device=device)
-    settings = replace(settings, train=replace(settings.train, seed=0))
     retrain(find_captures([captures]), category, work / "model", work, settings, progress)
     videos = true_video_labels(captures, category)
     symmetry = parse_symmetry(SYMMETRIES[category])
     score = score_alignment(read_alignment(work / "alignment.json"), videos, symmetry)
-    model = load_category_model(work / "model", device)
+    model = load_category_model(work / "model", settings.device)
     trained = {name: np.array(pose) for name, pose in model.info.captures.items()}
     # The objects are made in the labels' frame and their axis of symmetry is the canonical one.
     rotation, _ = fit_canonical_from_label(trained, videos, symmetry)
