@@ -120,8 +120,10 @@ def fpfh_ransac(surfaces: Sequence[Surface], seed: int, device: str) -> Tensor:
 
 def fast_global(surfaces: Sequence[Surface], seed: int, device: str) -> Tensor:
     """Fast global registration (Zhou et al., ECCV 2016) of the same histograms, by Open3D."""
-    registration = _open3d().pipelines.registration
-    option = registration.FastGlobalRegistrationOption(maximum_correspondence_distance=0.05, seed=seed)
+    o3d = _open3d()
+    registration = o3d.pipelines.registration
+    o3d.utility.random.seed(seed)
+    option = registration.FastGlobalRegistrationOption(maximum_correspondence_distance=0.05)
 
     def register(first: tuple[Any, Any], second: tuple[Any, Any]) -> np.ndarray:
         return registration.registration_fgr_based_on_feature_matching(
