@@ -72,7 +72,6 @@ class CaptureNode(Node):
         self._guidance = self.create_publisher(DiagnosticArray, "~/guidance", 10)
         self._preview = self.create_publisher(Image, "~/preview", 1)
         self._recording: Recording | None = None
-        self._last_folder: Path | None = None
         self._lock = threading.Lock()  # of the viewpoint, which two threads use
         self._viewpoint = Viewpoint(self.parameters["joint"])
         self._newest: RawMessage | None = None
@@ -140,7 +139,6 @@ class CaptureNode(Node):
         recording, self._recording = self._recording, None
         if recording is None:
             raise SurfposeError("nothing is being recorded; call ~/start first")
-        self._last_folder = recording.folder
         summary = recording.stop()
         self._watch()
         return summary
@@ -230,11 +228,15 @@ def _guidance_status(guidance: Guidance, recording: bool) -> Status:
         "sharpness": guidance.sharpness,
         "black": guidance.dark,
         "white": guidance.bright,
-        "object centre": guidance.centre or "nothing moves",
-        "object size": guidance.size or "nothing moves",
+        "object centre": _shares(guidance.centre),
+        "object size": _shares(guidance.size),
     }
     advice = guidance.advice if recording else f"not recording (call ~/start); {guidance.advice}"
     return Status("capture", Level.OK, advice, values)
+
+
+def _shares(pair: tuple[float, float] | None) -> str:
+    return "nothing moves" if pair is None else f"{pair[0]:.0%} of the width, {pair[1]:.0%} of the height"
 
 
 def _answer(handler, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

@@ -10,7 +10,7 @@ from surfpose_ros.errors import SurfposeError
 from surfpose_ros.messages.diagnostics import Level, Status
 from surfpose_ros.nodes.raw_topics import RawMessage
 from surfpose_ros.video.capture import CaptureInfo
-from surfpose_ros.video.recorder import CaptureRecorder
+from surfpose_ros.video.recorder import CaptureRecorder, can_record
 
 FLUSH_S = 0.5
 LAST_MIB = 64  # recording ends while there is still this much space: a bag needs some to be finished
@@ -23,6 +23,7 @@ class Recording:
         folder: of the capture.
         lost: messages that found the queue full.
         failed: why writing ended early, "" if it did not.
+        unknown: topics left out because the definition of their type is not known.
     """
 
     def __init__(self, folder: Path, info: CaptureInfo, buffer_bytes: int, min_free_gib: float) -> None:
@@ -41,6 +42,7 @@ class Recording:
         self.folder = folder
         self.lost = 0
         self.failed = ""
+        self.unknown: set[str] = set()
         self._recorder = CaptureRecorder(folder, info)
         self._limit = buffer_bytes
         self._taken = 0  # bytes; written by the caller's thread only, and
@@ -53,6 +55,9 @@ class Recording:
 
     def put(self, message: RawMessage) -> None:
         """Take in one message."""
+        if not can_record(message.type_name):
+            self.unknown.add(message.topic)
+            return
         if self.failed or self._taken - self._written > self._limit:
             self.lost += 1
             return
@@ -92,6 +97,9 @@ class Recording:
                 "the disk is too slow: messages are lost; record compressed images or to a faster disk"
             )
             return Status("recording", Level.ERROR, message, values)
+        if self.unknown:
+            message = f"left out, for their types are not known here: {', '.join(sorted(self.unknown))}"
+            return Status("recording", Level.WARN, message, values)
         return Status("recording", Level.OK, f"recording {self.folder.name}", values)
 
     def _write_all(self) -> None:

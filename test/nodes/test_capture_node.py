@@ -111,6 +111,24 @@ def test_names_and_wrong_calls_are_answered_and_a_discarded_recording_is_gone(ta
     assert "a word" in talker.set_parameter("capture_node", "category", "a b/c")
 
 
+def test_a_topic_of_an_unknown_type_is_left_out_and_said(talker, start, tmp_path):
+    vision = pytest.importorskip("vision_msgs.msg", reason="vision_msgs is not installed")
+    start("capture_node", category="mug", output_dir=str(tmp_path / "captures"), extra_topics=["boxes"])
+    table = Turntable(talker)
+
+    def show():
+        table.show()
+        talker.publish("boxes", vision.Detection2DArray())
+
+    talker.until(lambda: ready(talker), "capture_node to see the topics", show)
+    assert talker.trigger("/capture_node/start").success
+    talker.until(talker.says("capture_node: recording", "left out"), "the warning", show)
+    assert "left out" in talker.status("capture_node: recording").message
+    assert talker.trigger("/capture_node/stop").success
+    with Reader(tmp_path / "captures" / "mug_01") as reader:
+        assert "/boxes" not in {connection.topic for connection in reader.connections}
+
+
 def test_a_killed_node_leaves_a_capture_that_the_next_one_finishes(talker, start, tmp_path):
     captures = tmp_path / "captures"
     child = start("capture_node", category="mug", output_dir=str(captures))
