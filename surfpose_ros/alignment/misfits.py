@@ -11,8 +11,8 @@ from surfpose_ros.alignment.joint import AGREES_DEG, JointProblem
 from surfpose_ros.alignment.looks import look_distance
 
 MIN_AGREEMENT = 0.25  # share of a video's pairs that agree with the solution; chance gives less than 0.1
-# Median look distance to the others, over the median of all videos. A lying cow among standing ones has 1.3,
-# cups among cars, cows or horses 1.5 to 1.65.
+# Median look distance to the others, over the median of all videos. A lying cow among standing ones: 1.3;
+# a cup among cars, cows or horses: 1.5 to 1.65.
 MAX_UNLIKENESS = 1.4
 
 
