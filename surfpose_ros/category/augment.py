@@ -27,7 +27,9 @@ class Augmentation:
         roll_deg: rotation in the image plane.
         keep_background: chance to keep the frame's own background.
         occlude: chance to cover a part of the object.
-        colour: strength of brightness, contrast, saturation and hue changes; 0 is none.
+        absent: chance that the object is not there at all: a background, all clutter.
+        colour: strength of brightness, contrast, saturation and small hue changes; 0 is none.
+        any_hue: chance that colours turn by any hue: objects of a colour that was never recorded.
     """
 
     scale: float = 0.3
@@ -36,7 +38,9 @@ class Augmentation:
     roll_deg: float = 20.0
     keep_background: float = 0.3
     occlude: float = 0.4
+    absent: float = 0.1
     colour: float = 1.0
+    any_hue: float = 0.4
 
 
 class Augmenter:
@@ -69,6 +73,9 @@ class Augmenter:
         pasted = masks * images + (1 - masks) * self.backgrounds(count, images.device)
         images = torch.where(self._chance(self.settings.keep_background, count), images, pasted)
         images, labels = self._occlude(images, labels)
+        absent = self._chance(self.settings.absent, count)
+        images = torch.where(absent, self.backgrounds(count, images.device), images)
+        labels = torch.where(absent[:, 0], CLUTTER, labels)
         return self._degrade(self._recolour(images, share=0.5)).clamp(0, 1), labels
 
     def backgrounds(self, count: int, device: torch.device) -> Tensor:
@@ -127,9 +134,8 @@ class Augmenter:
 
     def _hue_rotations(self, count: int, strength: float) -> Tensor:
         """Rotations about the grey axis, ``(count, 3, 3)``; most small, some any."""
-        angle = (
-            torch.pi * self._signed(count) * torch.where(self._uniform(count) < 0.4 * strength, 1.0, 0.08)
-        )
+        chance = self.settings.any_hue * strength
+        angle = torch.pi * self._signed(count) * torch.where(self._uniform(count) < chance, 1.0, 0.08)
         cosine, sine = angle.cos(), angle.sin()
         same, up, down = (
             (1 + 2 * cosine) / 3,

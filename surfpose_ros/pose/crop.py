@@ -73,6 +73,7 @@ class CropSearch:
         ).to(device)
         self.shape = Shape(
             torch.from_numpy(model.template.mesh.vertices).to(device),
+            torch.from_numpy(model.template.mesh.normals).to(device),
             torch.from_numpy(model.template.extent_log_std).float().to(device),
             visibility.to(device),
         )

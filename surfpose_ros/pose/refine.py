@@ -59,9 +59,10 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Shape:
-    """The template for refinement: vertices ``(V, 3)``, spread of log sides ``(3,)``, visibility."""
+    """The template for refinement: vertices and normals ``(V, 3)``, spread of log sides, visibility."""
 
     vertices: Tensor
+    normals: Tensor
     stretch_std: Tensor
     visibility: Visibility
 
@@ -111,9 +112,21 @@ def refine(
     information = hypotheses.rotation.new_zeros(len(hypotheses.rotation), 6, 6)
     for sigma in sigmas:
         weight, target, projected, _ = expectation(hypotheses, evidence, shape, sigma)
+        weight = weight * _squareness(hypotheses, shape)
         hypotheses, information = _maximise(hypotheses, evidence, shape, weight, target - projected, sigma)
     *_, likelihood = expectation(hypotheses, evidence, shape, sigmas[-1])
     return hypotheses, likelihood, information
+
+
+def _squareness(hypotheses: Hypotheses, shape: Shape) -> Tensor:
+    """Cosine between each vertex's normal and the direction to the camera, ``(K, V)``, at least zero.
+
+    Of a vertex at the outline only the inner half of its surroundings is seen: the mean of the cells that
+    it explains lies inwards, and with full weight such vertices would shrink the object.
+    """
+    centres = -(hypotheses.rotation.transpose(-1, -2) @ hypotheses.translation[..., None])[..., 0]
+    toward = torch.nn.functional.normalize(centres[:, None] - shape.vertices, dim=-1)
+    return (toward * shape.normals).sum(dim=-1).clamp_min(0)
 
 
 def _maximise(

@@ -64,7 +64,7 @@ def painted_views(count: int) -> TrainingViews:
 
 
 def test_labels_follow_the_picture_through_every_warp():
-    plain = Augmentation(occlude=0.0, colour=0.0, keep_background=1.0, roll_deg=180.0)
+    plain = Augmentation(occlude=0.0, absent=0.0, colour=0.0, keep_background=1.0, roll_deg=180.0)
     augment = Augmenter(plain, 64, 8, torch.Generator().manual_seed(0), None)
     images, labels = augment(painted_views(16))
     red = torch.nn.functional.avg_pool2d(images[:, :1], 8)[:, 0]
@@ -74,10 +74,16 @@ def test_labels_follow_the_picture_through_every_warp():
 
 
 def test_what_an_occluder_covers_becomes_clutter():
-    covering = Augmentation(occlude=1.0, colour=0.0, scale=0.0, shift=0.0)
+    covering = Augmentation(occlude=1.0, absent=0.0, colour=0.0, scale=0.0, shift=0.0)
     augment = Augmenter(covering, 64, 8, torch.Generator().manual_seed(0), None)
     _, labels = augment(painted_views(32))
     assert 0.02 < (labels == CLUTTER).float().mean() < 0.5
+
+
+def test_an_absent_object_leaves_clutter_everywhere():
+    augment = Augmenter(Augmentation(absent=1.0), 64, 8, torch.Generator().manual_seed(0), None)
+    _, labels = augment(painted_views(4))
+    assert (labels == CLUTTER).all()
 
 
 def test_two_augmenters_of_one_seed_draw_the_same_batches():

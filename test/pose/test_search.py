@@ -1,0 +1,166 @@
+"""The pose search on feature maps made from a known pose: every visible vertex names itself."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+from torch.nn.functional import normalize
+
+from surfpose_ros.backbones.registry import load_backbone
+from surfpose_ros.category.model import CategoryInfo, CategoryModel
+from surfpose_ros.category.network import CategoryNetwork
+from surfpose_ros.category.template import Template, bounding_box, mean_template
+from surfpose_ros.errors import SurfposeError
+from surfpose_ros.geometry.cameras import Camera
+from surfpose_ros.geometry.meshes import Mesh, mesh_from_trimesh
+from surfpose_ros.geometry.rotations import camera_from_object_views, random_rotations, rotation_angle
+from surfpose_ros.geometry.visibility import RayCaster
+from surfpose_ros.pose.crop import CropSearch, SearchSettings
+from surfpose_ros.pose.estimator import PoseEstimator, box_in_cells, check_box
+
+CELLS = 28
+
+
+def boot() -> Mesh:
+    """A shape without symmetry: a sole with a shaft at its back."""
+    sole = trimesh.creation.box((1.0, 0.4, 0.2))
+    shaft = trimesh.creation.box(
+        (0.4, 0.4, 0.6), trimesh.transformations.translation_matrix((-0.3, 0, 0.4))
+    )
+    return mesh_from_trimesh(trimesh.util.concatenate([sole, shaft]).convex_hull.subdivide().subdivide())
+
+
+@pytest.fixture(scope="module")
+def model() -> CategoryModel:
+    template = mean_template([boot(), boot()], 300)
+    generator = torch.Generator().manual_seed(0)
+    vertex = normalize(torch.randn(len(template.mesh.vertices), 64, generator=generator), dim=-1)
+    clutter = normalize(torch.randn(2, 64, generator=generator), dim=-1)
+    network = CategoryNetwork(load_backbone(), 64).eval().requires_grad_(False)
+    info = CategoryInfo("boot", "mobilenet_v2", "", 224, None, [0.02] * 3, axes={"up": "known"})
+    return CategoryModel(info, template, network, vertex, clutter)
+
+
+@pytest.fixture(scope="module")
+def search(model) -> CropSearch:
+    return CropSearch(model)
+
+
+def feature_map(model: CategoryModel, pose: np.ndarray, camera: Camera) -> torch.Tensor:
+    """The map ``(D, h, w)`` that a perfect network would give."""
+    points, faces = RayCaster(model.template.mesh).surface_map(pose, camera)
+    vertices = torch.from_numpy(model.template.mesh.vertices)
+    nearest = torch.cdist(torch.from_numpy(points).flatten(0, 1), vertices).argmin(dim=-1)
+    cells = model.vertex_features[nearest].unflatten(0, points.shape[:2])
+    cells[torch.from_numpy(faces) < 0] = model.clutter_features[0]
+    return cells.permute(2, 0, 1)
+
+
+def view(azimuth_deg: float, elevation_deg: float, roll_deg: float, shift=(0.0, 0.0)) -> np.ndarray:
+    angles = (torch.tensor(math.radians(a)) for a in (azimuth_deg, elevation_deg, roll_deg))
+    pose = np.eye(4)
+    pose[:3, :3] = camera_from_object_views(*angles).numpy()
+    pose[:3, 3] = (*shift, 2.5)
+    return pose
+
+
+CAMERA = Camera(np.array([[62.0, 0, 13.5], [0, 62.0, 13.5], [0, 0, 1]]), CELLS, CELLS)
+
+
+@pytest.mark.parametrize("angles", [(30, 20, 0), (200, 45, 10), (110, -10, -20), (300, 5, 0)])
+def test_a_known_view_is_found_within_a_few_degrees(model, search, angles):
+    pose = view(*angles, shift=(0.05, -0.04))
+    intrinsics = torch.from_numpy(CAMERA.matrix)
+    found = search(feature_map(model, pose, CAMERA), torch.zeros(128), intrinsics, None)
+    truth = torch.from_numpy(pose[:3, :3]).float()
+    assert math.degrees(rotation_angle(found.hypotheses.rotation[0], truth)) < 4
+    assert np.allclose(found.hypotheses.translation[0].numpy(), pose[:3, 3], rtol=0.06, atol=0.03)
+
+
+def test_hiding_half_of_the_object_moves_its_pose_little(model, search):
+    pose = view(60, 20, 0)
+    features = feature_map(model, pose, CAMERA)
+    features[:, :, :12] = model.clutter_features[1][:, None, None]
+    found = search(features, torch.zeros(128), torch.from_numpy(CAMERA.matrix), None)
+    truth = torch.from_numpy(pose[:3, :3]).float()
+    assert math.degrees(rotation_angle(found.hypotheses.rotation[0], truth)) < 12
+
+
+def test_without_intrinsics_the_rotation_still_holds(model, search):
+    pose = view(150, 25, 5)
+    found = search(feature_map(model, pose, CAMERA), torch.zeros(128), None, None)
+    truth = torch.from_numpy(pose[:3, :3]).float()
+    assert math.degrees(rotation_angle(found.hypotheses.rotation[0], truth)) < 10
+
+
+def test_a_map_of_clutter_scores_far_below_one_of_the_object(model, search):
+    clutter = model.clutter_features[0][:, None, None].expand(-1, CELLS, CELLS)
+    nothing = search(clutter, torch.zeros(128), None, None)
+    something = search(feature_map(model, view(30, 20, 0), CAMERA), torch.zeros(128), None, None)
+    assert nothing.gain < 0.2 * something.gain
+
+
+def test_hypotheses_are_distinct_and_their_odds_ordered(model, search):
+    found = search(feature_map(model, view(90, 30, 0), CAMERA), torch.zeros(128), None, None)
+    rotations = found.hypotheses.rotation
+    apart = rotation_angle(rotations[:, None], rotations[None]) + 10 * torch.eye(len(rotations))
+    assert apart.min() > math.radians(SearchSettings().distinct_deg)
+    assert (found.log_odds.diff() <= 0).all()
+
+
+def test_the_estimator_answers_with_proper_poses_and_weights(model):
+    image = np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8)
+    result = PoseEstimator([model])(image, None, np.array([[20, 10, 90, 80]]))
+    detection = result.detections[0]
+    assert sum(h.weight for h in detection.hypotheses) == pytest.approx(1)
+    rotation = detection.hypotheses[0].camera_from_object[:3, :3]
+    assert np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-5)
+    assert np.linalg.eigvalsh(detection.hypotheses[0].covariance).min() > 0
+    assert not detection.metric
+
+
+def test_an_image_without_the_object_has_a_reason_and_a_best_score(model):
+    result = PoseEstimator([model])(np.full((120, 160, 3), 90, np.uint8))
+    assert result.detections == ()
+    assert "threshold" in result.reason and "best score" in result.reason
+
+
+@pytest.mark.parametrize("image", [np.zeros((40, 40), np.uint8), np.zeros((40, 40, 3), np.uint16)])
+def test_images_that_are_not_8_bit_rgb_are_refused(model, image):
+    with pytest.raises(SurfposeError, match="8-bit RGB"):
+        PoseEstimator([model])(image)
+
+
+def test_a_box_outside_the_image_is_refused_and_one_over_its_border_is_cut():
+    image = np.zeros((100, 200, 3), np.uint8)
+    with pytest.raises(SurfposeError, match="holds no pixel"):
+        check_box(np.array([300, 10, 20, 20]), image)
+    with pytest.raises(SurfposeError, match="holds no pixel"):
+        check_box(np.array([np.nan, 10, 20, 20]), image)
+    assert check_box(np.array([190, 90, 50, 50]), image) == (190, 90, 9.5, 9.5)
+
+
+def test_an_estimator_without_models_is_refused():
+    with pytest.raises(SurfposeError, match="no category model"):
+        PoseEstimator([])
+
+
+def test_a_box_fills_its_crop_up_to_the_margin():
+    low_x, low_y, high_x, high_y = box_in_cells((0, 0, 100, 50), 224).tolist()
+    assert high_x - low_x == pytest.approx(28 / 1.2)
+    assert high_y - low_y == pytest.approx(14 / 1.2)
+    assert (low_x + high_x) / 2 == pytest.approx(13.5)
+
+
+def test_random_rotations_are_their_own_nearest_view(search):
+    rotations = random_rotations(20, torch.Generator().manual_seed(0)).float()
+    directions = -rotations[:, 2]
+    reach = (directions @ -search.table.rotations[:, 2].T).amax(dim=-1)
+    assert reach.min() > math.cos(math.radians(10))
+
+
+def test_the_template_fixture_is_what_it_says(model):
+    assert isinstance(model.template, Template)
+    assert np.allclose(bounding_box(model.template.mesh).centre, 0, atol=1e-3)
