@@ -42,7 +42,7 @@ class CategoryInfo:
         symmetry: rotations that leave the category unchanged.
         axes: where "up" and "front" of the canonical frame come from.
         captures: training videos and their ``canonical_from_video``, 4x4 row by row.
-        calibration: `offset` and `slope` from raw score to probability.
+        calibration: `offset` and `slope` of the logistic curve from raw score to probability.
         figures: accuracy as measured, with the command that did.
     """
 
@@ -55,7 +55,7 @@ class CategoryInfo:
     symmetry: Symmetry = field(default_factory=Symmetry)
     axes: dict[str, str] = field(default_factory=dict)
     captures: dict[str, list[list[float]]] = field(default_factory=dict)
-    calibration: dict[str, float] = field(default_factory=lambda: {"offset": 0.0, "slope": 1.0})
+    calibration: dict[str, float] = field(default_factory=lambda: {"offset": 1.0, "slope": 3.0})
     figures: dict[str, Any] = field(default_factory=dict)
 
 

@@ -109,8 +109,8 @@ def _occupancy(mesh: Mesh, box: Box) -> np.ndarray:
 def _simplified(mesh: trimesh.Trimesh, vertices: int) -> trimesh.Trimesh:
     """About `vertices` vertices, evenly spread: each the centre of a cluster of the dense mesh's.
 
-    Quadric decimation would leave hardly a vertex on flat parts, and a cell there could not say where it is.
-    Normals keep the two sides of a thin wall in different clusters.
+    Quadric decimation would leave hardly a vertex on flat parts, and a cell there could not say where it
+    is. Normals keep the two sides of a thin wall in different clusters.
     """
     size = np.linalg.norm(np.ptp(mesh.vertices, axis=0))
     features = np.hstack([mesh.vertices / size, 0.05 * mesh.vertex_normals])

@@ -146,7 +146,7 @@ class _Trainer:
         self.generator = torch.Generator(device).manual_seed(settings.seed)
         backbone = load_backbone(settings.backbone, device)
         self.network = CategoryNetwork(backbone, settings.dimension, settings.directions).to(device)
-        self.network = self.network.to(memory_format=torch.channels_last)
+        _set_memory_format(self.network, torch.channels_last)
         vertices = torch.from_numpy(template.mesh.vertices).to(device)
         self.vertex_features = self._random_unit(len(vertices))
         self.clutter_features = self._random_unit(settings.clutter)
@@ -178,7 +178,8 @@ class _Trainer:
             loss = self._step()
             if step % 10 == 9 or step + 1 == self.settings.steps:
                 progress("train", step + 1, self.settings.steps, f"loss {float(loss):.3f}")
-        network = self.network.eval().requires_grad_(False).to(memory_format=torch.contiguous_format)
+        network = self.network.eval().requires_grad_(False)
+        _set_memory_format(network, torch.contiguous_format)
         return CategoryModel(
             self.info,
             self.template,
@@ -224,6 +225,13 @@ class _Trainer:
     def _random_unit(self, count: int) -> nn.Parameter:
         values = torch.randn(count, self.settings.dimension, generator=self.generator, device=self.device)
         return nn.Parameter(normalize(values, dim=-1))
+
+
+def _set_memory_format(network: nn.Module, memory_format: torch.memory_format) -> None:
+    """What ``network.to(memory_format=...)`` does, which PyTorch's type hints do not know."""
+    for parameter in network.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=memory_format)
 
 
 @contextmanager

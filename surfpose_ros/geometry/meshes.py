@@ -32,6 +32,12 @@ class Mesh:
         """Outward unit normal of every vertex, ``(V, 3)``."""
         return np.array(self.trimesh().vertex_normals, dtype=np.float32)
 
+    @property
+    def vertex_areas(self) -> np.ndarray:
+        """Surface area of each vertex, a third of each of its faces', ``(V,)`` float32."""
+        shares = np.repeat(self.trimesh().area_faces / 3, 3)
+        return np.bincount(self.faces.ravel(), shares, len(self.vertices)).astype(np.float32)
+
     def trimesh(self) -> trimesh.Trimesh:
         """The same mesh for trimesh's functions, vertices and faces untouched."""
         return trimesh.Trimesh(self.vertices, self.faces, process=False)

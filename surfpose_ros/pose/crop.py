@@ -10,7 +10,7 @@ from torch.nn.functional import normalize
 from surfpose_ros.category.model import CategoryModel
 from surfpose_ros.geometry.rotations import rotation_angle
 from surfpose_ros.pose.hypotheses import DISTANCE, ViewTable, tabulate_views, tabulate_visibility
-from surfpose_ros.pose.refine import Evidence, Hypotheses, Shape, refine
+from surfpose_ros.pose.refine import Evidence, Hypotheses, Shape, coverage, refine
 from surfpose_ros.pose.scoring import evidence_maps, foreground_box, log_likelihoods, score_views
 
 
@@ -52,7 +52,8 @@ class CropPoses:
         hypotheses: refined, in template diagonals and crop cells.
         log_odds: relative log-probability of each, ``(K,)``.
         information: inverse covariance of (rotation, translation), ``(K, 6, 6)``.
-        gain: mean log-likelihood a cell of the best over clutter alone; the raw detection score.
+        gain: mean log-likelihood a cell of the best over clutter alone, times the share of its visible
+            surface that explains cells: the raw detection score.
     """
 
     hypotheses: Hypotheses
@@ -74,6 +75,7 @@ class CropSearch:
         self.shape = Shape(
             torch.from_numpy(model.template.mesh.vertices).to(device),
             torch.from_numpy(model.template.mesh.normals).to(device),
+            torch.from_numpy(model.template.mesh.vertex_areas).to(device),
             torch.from_numpy(model.template.extent_log_std).float().to(device),
             visibility.to(device),
         )
@@ -114,7 +116,8 @@ class CropSearch:
         clutter = (evidence.log_probability[:, -1] - 1.125).sum()
         per_cell = (likelihood - clutter) / len(evidence.cells)
         log_odds = per_cell * self.settings.effective_cells + self._extra(refined, view_logits)
-        return self._distinct(refined, log_odds, information, per_cell)
+        covered = coverage(refined, evidence, self.shape, self.settings.sigmas[-1])
+        return self._distinct(refined, log_odds, information, per_cell * covered)
 
     def _placements(self, foreground: Tensor, box: Tensor | None) -> Tensor:
         found = foreground_box(foreground)

@@ -132,7 +132,7 @@ def to_detection(
         pose[:3, 3] = poses.hypotheses.translation[index].double().cpu().numpy() * unit
         hypotheses.append(PoseHypothesis(pose, weight, _covariance(poses.information[index], unit)))
     calibration = model.info.calibration
-    score = 1 / (1 + np.exp(-(calibration["offset"] + calibration["slope"] * poses.gain)))
+    score = 1 / (1 + np.exp(-calibration["slope"] * (poses.gain - calibration["offset"])))
     extent = model.template.extent * np.exp(poses.hypotheses.stretch[0].cpu().numpy())
     size = extent / np.linalg.norm(extent) * unit
     return Detection(model.name, float(score), box, tuple(hypotheses), size, metric)

@@ -59,10 +59,12 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Shape:
-    """The template for refinement: vertices and normals ``(V, 3)``, spread of log sides, visibility."""
+    """The template for refinement: vertices, normals ``(V, 3)`` and areas ``(V,)``, spread of log sides
+    ``(3,)``, visibility."""
 
     vertices: Tensor
     normals: Tensor
+    areas: Tensor
     stretch_std: Tensor
     visibility: Visibility
 
@@ -116,6 +118,17 @@ def refine(
         hypotheses, information = _maximise(hypotheses, evidence, shape, weight, target - projected, sigma)
     *_, likelihood = expectation(hypotheses, evidence, shape, sigmas[-1])
     return hypotheses, likelihood, information
+
+
+def coverage(hypotheses: Hypotheses, evidence: Evidence, shape: Shape, sigma: float) -> Tensor:
+    """Share of the visible surface's image area that explains cells of the picture, ``(K,)``, 0 to 1."""
+    explained, *_ = expectation(hypotheses, evidence, shape, sigma)
+    _, points = project(hypotheses, shape, evidence.intrinsics)
+    focal = evidence.intrinsics[0, 0] * evidence.intrinsics[1, 1] * hypotheses.log_focal.exp()[:, None] ** 2
+    centres = -(hypotheses.rotation.transpose(-1, -2) @ hypotheses.translation[..., None])[..., 0]
+    seen = shape.visibility.of(centres) * _squareness(hypotheses, shape)
+    expected = (seen * shape.areas * focal / points[..., 2].clamp_min(1e-3) ** 2).sum(dim=-1)
+    return (explained.sum(dim=-1) / expected.clamp_min(1e-6)).clamp(max=1)
 
 
 def _squareness(hypotheses: Hypotheses, shape: Shape) -> Tensor:

@@ -3,11 +3,12 @@ from dataclasses import replace
 import pytest
 import torch
 import yaml
-from .eggs import TINY
 
 from surfpose_ros.category.model import CategoryModel, load_category_model, save_category_model
 from surfpose_ros.category.train import train_category
 from surfpose_ros.errors import SurfposeError
+
+from .eggs import TINY
 
 CPU = torch.device("cpu")
 

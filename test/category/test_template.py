@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
-from .eggs import ellipsoid
 
 from surfpose_ros.category.template import bounding_box, mean_template, nearest_vertices
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.geometry.meshes import Mesh
+
+from .eggs import ellipsoid
 
 
 def test_the_mean_of_two_ellipsoids_is_an_ellipsoid_of_mean_proportions():

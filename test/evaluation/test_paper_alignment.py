@@ -18,7 +18,7 @@ from surfpose_ros.simulation.turntable import Turntable, TurntableSettings
 FLIP = np.diag([-1.0, -1.0, 1.0])
 
 
-def write_sequence(root, name, seed, views=8):
+def write_sequence(root, name, seed, views=14):
     turntable = Turntable(make_object("mug", seed), TurntableSettings(width=160, height=120), seed)
     video_from_object = random_similarity(torch.Generator().manual_seed(seed), 0.3, 0.3).numpy()
     scale = np.cbrt(np.linalg.det(video_from_object[:3, :3]))

@@ -18,7 +18,7 @@ from surfpose_ros.geometry.meshes import Mesh, mesh_from_trimesh
 from surfpose_ros.geometry.rotations import camera_from_object_views, random_rotations, rotation_angle
 from surfpose_ros.geometry.visibility import RayCaster
 from surfpose_ros.pose.crop import CropSearch, SearchSettings
-from surfpose_ros.pose.estimator import PoseEstimator, box_in_cells, check_box
+from surfpose_ros.pose.estimator import EstimatorSettings, PoseEstimator, box_in_cells, check_box
 
 CELLS = 28
 
@@ -122,7 +122,8 @@ def test_the_estimator_answers_with_proper_poses_and_weights(model):
 
 
 def test_an_image_without_the_object_has_a_reason_and_a_best_score(model):
-    result = PoseEstimator([model])(np.full((120, 160, 3), 90, np.uint8))
+    never = EstimatorSettings(threshold=1.0)
+    result = PoseEstimator([model], never)(np.full((120, 160, 3), 90, np.uint8))
     assert result.detections == ()
     assert "threshold" in result.reason and "best score" in result.reason
 
