@@ -9,6 +9,7 @@ from torch.nn.functional import normalize
 
 from surfpose_ros.category.model import CategoryModel
 from surfpose_ros.geometry.rotations import rotation_angle
+from surfpose_ros.geometry.visibility import RayCaster
 from surfpose_ros.pose.hypotheses import DISTANCE, ViewTable, tabulate_views, tabulate_visibility
 from surfpose_ros.pose.refine import Evidence, Hypotheses, Shape, coverage, refine
 from surfpose_ros.pose.scoring import evidence_maps, foreground_box, log_likelihoods, score_views
@@ -68,6 +69,7 @@ class CropSearch:
     def __init__(self, model: CategoryModel, settings: SearchSettings | None = None) -> None:
         self.model, self.settings = model, settings or SearchSettings()
         device = model.device
+        self.caster = RayCaster(model.template.mesh)
         visibility = tabulate_visibility(model.template)
         self.table: ViewTable = tabulate_views(
             model.template, visibility, self.settings.rolls_deg, self.settings.step_deg

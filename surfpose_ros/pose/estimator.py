@@ -13,6 +13,7 @@ from surfpose_ros.category.views import box_crop
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.pose.crop import CropPoses, CropSearch, SearchSettings
+from surfpose_ros.pose.depth import scale_from_depth
 from surfpose_ros.pose.detection import Detection, PoseHypothesis, PoseResult
 from surfpose_ros.pose.localise import propose_boxes
 
@@ -113,8 +114,11 @@ class PoseEstimator:
             cells = crop_camera.cropped(0, 0, size // STRIDE, size // STRIDE, 1 / STRIDE)
             intrinsics = torch.from_numpy(cells.matrix) if camera is not None else None
             poses = search(features[0], view_logits[0], intrinsics, box_in_cells(box, size))
+        detection = to_detection(poses, search, box, camera is not None)
+        if depth is not None and camera is not None:
+            detection = scale_from_depth(detection, search.caster, camera, depth)
         clock.lap("pose")
-        return to_detection(poses, search, box, camera is not None)
+        return detection
 
 
 def to_detection(

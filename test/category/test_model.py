@@ -58,7 +58,7 @@ def test_saving_over_an_older_model_replaces_it_whole(model, folder):
 def test_a_folder_that_is_no_model_is_refused(tmp_path):
     with pytest.raises(SurfposeError, match="no such model folder"):
         load_category_model(tmp_path / "nothing")
-    with pytest.raises(SurfposeError, match="category.yaml"):
+    with pytest.raises(SurfposeError, match=r"category\.yaml"):
         load_category_model(tmp_path)
 
 
