@@ -41,6 +41,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o777 & ~_umask())
+        for child in temporary.rglob("*"):  # some libraries write files that only their owner may read
+            child.chmod((0o777 if child.is_dir() else 0o666) & ~_umask())
         old = path.with_name(f".{path.name}.old")
         shutil.rmtree(old, ignore_errors=True)
         if path.exists():
