@@ -42,6 +42,7 @@ class DemoRecorder(DemoClient):
             self._angles.clear()
             self.wait_for(lambda: len(self._angles) >= SETTLED, "pictures of turntable_sim_node")
             self._trigger("start")
+            self._angles.clear()  # a busy machine may take long to start: only what is recorded counts
             self.wait_for(self._turned, f"the turns of {name}")
             print(self._trigger("stop"), flush=True)
 
@@ -49,11 +50,13 @@ class DemoRecorder(DemoClient):
         self._angles.append(message.position[0])
 
     def _turned(self) -> bool:
-        """Whether all turns are over, and what was missed of the first has been seen again."""
+        """Whether as many pictures were recorded as all turns have, wherever in a turn it began."""
         steps = zip(self._angles, self._angles[1:], strict=False)
         ends = [index for index, (before, after) in enumerate(steps) if after < before]
-        turns = self.parameters["turns"]
-        return len(ends) >= turns and len(self._angles) > ends[turns - 1] + SETTLED + 2
+        if len(ends) < 2:
+            return False
+        pictures_a_turn = ends[1] - ends[0]
+        return len(self._angles) >= self.parameters["turns"] * pictures_a_turn + SETTLED
 
     def _trigger(self, name: str) -> str:
         response = self.call(Trigger, f"capture_node/{name}", Trigger.Request())
