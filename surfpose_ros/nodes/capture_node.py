@@ -111,6 +111,7 @@ class CaptureNode(Node):
             raise SurfposeError(
                 f"already recording {self._recording.folder}; call ~/stop or ~/discard first"
             )
+        self._topics.discover()  # subscribing anew while recording would lose messages
         problem = self._topics.missing(("image", "camera_info"))
         if problem:
             raise SurfposeError(problem)

@@ -41,7 +41,7 @@ class DemoRecorder(DemoClient):
             self.set_parameters_of("turntable_sim_node", seed=seed)
             self._angles.clear()
             self.wait_for(lambda: len(self._angles) >= SETTLED, "pictures of turntable_sim_node")
-            self._trigger("start")
+            self._start()
             self._angles.clear()  # a busy machine may take long to start: only what is recorded counts
             self.wait_for(self._turned, f"the turns of {name}")
             print(self._trigger("stop"), flush=True)
@@ -57,6 +57,18 @@ class DemoRecorder(DemoClient):
             return False
         pictures_a_turn = ends[1] - ends[0]
         return len(self._angles) >= self.parameters["turns"] * pictures_a_turn + SETTLED
+
+    def _start(self) -> None:
+        """Start recording; capture_node refuses while it does not hear the camera yet."""
+        refusals: list[str] = []
+
+        def started() -> bool:
+            response = self.call(Trigger, "capture_node/start", Trigger.Request())
+            refusals.append(response.message)
+            return bool(response.success)
+
+        if not self.spin_until(started, self.timeout):
+            raise SurfposeError(f"capture_node: {refusals[-1]}")
 
     def _trigger(self, name: str) -> str:
         response = self.call(Trigger, f"capture_node/{name}", Trigger.Request())

@@ -183,6 +183,7 @@ class RawTopics:
         if topic.subscription:
             self._node.destroy_subscription(topic.subscription)
         topic.offer = offer
+        topic.arrivals.clear()  # what the new subscription misses until it is connected counts as missing
         qos = QoSProfile(
             history=HistoryPolicy.KEEP_LAST,
             depth=self._depth if offer.type_name in IMAGES and not offer.latched else SMALL_DEPTH,
