@@ -1,4 +1,4 @@
-"""A recording under way: a queue, and a thread that empties it onto the disk."""
+"""A recording under way: a queue, a thread that empties it into the file, and one that syncs the file."""
 
 import queue
 import shutil
@@ -13,6 +13,7 @@ from surfpose_ros.video.capture import CaptureInfo
 from surfpose_ros.video.recorder import CaptureRecorder, can_record
 
 FLUSH_S = 0.5
+SYNC_S = 0.25
 LAST_MIB = 64  # recording ends while there is still this much space: a bag needs some to be finished
 
 
@@ -50,8 +51,13 @@ class Recording:
         self._counts: dict[str, int] = {}
         self._queue: queue.SimpleQueue[RawMessage | None] = queue.SimpleQueue()
         self._began = time.monotonic()
-        self._thread = threading.Thread(target=self._write_all, name="recording", daemon=True)
-        self._thread.start()
+        self._ended = threading.Event()
+        self._threads = [
+            threading.Thread(target=work, name=name, daemon=True)
+            for name, work in (("recording", self._write_all), ("disk", self._sync_all))
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def put(self, message: RawMessage) -> None:
         """Take in one message."""
@@ -67,8 +73,7 @@ class Recording:
 
     def stop(self) -> str:
         """Write what waits, finish the bag, and say how it went."""
-        self._queue.put(None)
-        self._thread.join()
+        self._finish()
         count = self._recorder.close()
         trouble = f"; {self.lost} LOST" if self.lost else ""
         trouble += f"; {self.failed}" if self.failed else ""
@@ -76,8 +81,7 @@ class Recording:
 
     def discard(self) -> None:
         """Stop and delete."""
-        self._queue.put(None)
-        self._thread.join()
+        self._finish()
         self._recorder.discard()
 
     def status(self) -> Status:
@@ -101,6 +105,19 @@ class Recording:
             message = f"left out, for their types are not known here: {', '.join(sorted(self.unknown))}"
             return Status("recording", Level.WARN, message, values)
         return Status("recording", Level.OK, f"recording {self.folder.name}", values)
+
+    def _finish(self) -> None:
+        self._queue.put(None)
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _sync_all(self) -> None:
+        try:
+            while not self._ended.wait(SYNC_S):
+                self._recorder.sync()
+        except SurfposeError as error:
+            self.failed = str(error)
 
     def _write_all(self) -> None:
         flushed = time.monotonic()

@@ -4,6 +4,7 @@ The bag grows in its final folder and gets its metadata.yaml when it is finished
 does that for one whose recorder died.
 """
 
+import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +21,7 @@ from surfpose_ros.video.mcap import McapAppender, is_ours
 
 
 class CaptureRecorder:
-    """Writes serialised messages as they come; use it from one thread at a time.
+    """Writes serialised messages as they come; use it from one thread at a time, `sync` from a second.
 
     Attributes:
         folder: of the capture.
@@ -71,6 +72,22 @@ class CaptureRecorder:
         """
         try:
             self._file.flush()
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def sync(self) -> None:
+        """Wait until what was flushed is on the disk, and free the memory that it took.
+
+        Left to itself, Linux gathers gigabytes and then stalls `write` for seconds. Call it some times a
+        second, in a thread of its own, but not after `close` or `discard`.
+
+        Raises:
+            SurfposeError: the disk failed.
+        """
+        number = self._file.file.fileno()
+        try:
+            os.fdatasync(number)
+            os.posix_fadvise(number, 0, 0, os.POSIX_FADV_DONTNEED)
         except OSError as error:
             raise self._refused(error) from error
 

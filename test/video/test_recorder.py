@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,18 @@ def test_a_finished_recording_is_a_bag_with_every_byte_as_it_came(tmp_path):
     assert stored[3] == ("/image", 10**9 + 3 * 10**7, image(3))
     assert latched["/tf_static"][0].durability.name == "TRANSIENT_LOCAL"
     assert read_info(tmp_path / "mug_01").category == "mug"
+
+
+def test_a_recording_brought_to_the_disk_beside_the_writing_loses_nothing(tmp_path):
+    recorder = CaptureRecorder(tmp_path / "mug", CaptureInfo("mug"))
+    with ThreadPoolExecutor(1) as disk:
+        synced = []
+        for number in range(50):
+            recorder.write("/image", IMAGE, image(number), 10**9 + number)
+            synced.append(disk.submit(recorder.sync))
+    assert all(future.exception() is None for future in synced)
+    recorder.close()
+    assert numbers(tmp_path / "mug") == list(range(50))
 
 
 def test_an_old_recording_is_never_written_over(tmp_path):
