@@ -55,6 +55,7 @@ PARAMETERS = (
 )  # fmt: skip
 
 STALE_S = 1.0  # an image older than this on arrival points at clocks that do not agree
+STARVED_S = 2.0  # without an image for so long, the last poses are news no more
 
 
 class PoseNode(LifecycleNode):
@@ -97,6 +98,7 @@ class PoseNode(LifecycleNode):
         self._newest = NewestFrame(partners, self.parameters["match_tolerance"])
         self._infos = CameraInfos()
         self._timing = Timing()
+        self._last_work = 0.0
         self._processor = PoseWorker(self.parameters["rectified"], self.parameters["detection_classes"])
         self._processor.know_symmetries(self._store.models.values())
         self._roles = ("image", "camera_info", *partners)
@@ -220,6 +222,7 @@ class PoseNode(LifecycleNode):
             frame = self._newest.take()
             if frame is None:
                 return
+            self._last_work = time.monotonic()
             rate = self.parameters["max_rate"]
             ready = time.monotonic() + (1 / rate if rate else 0.0)
             try:
@@ -284,14 +287,12 @@ class PoseNode(LifecycleNode):
     def _watch(self) -> None:
         self._topics.discover()
         missing = self._topics.missing(self._roles)
-        if missing:
-            status = Status("inputs", Level.WARN, missing, self._topics.rates())
-        elif self._newest.unmatched():
-            status = Status("inputs", Level.WARN, "stamps of depth or detections_2d match no image's; see "
-                            "match_tolerance", self._topics.rates())  # fmt: skip
-        else:
-            status = Status("inputs", Level.OK, "images arrive", self._topics.rates())
-        self._reporter.report(status)
+        if not missing and self._newest.unmatched():
+            missing = "stamps of depth or detections_2d match no image's; see match_tolerance"
+        level, message = (Level.WARN, missing) if missing else (Level.OK, "images arrive")
+        self._reporter.report(Status("inputs", level, message, self._topics.rates()))
+        if missing and time.monotonic() - self._last_work > STARVED_S:
+            self._reporter.report(Status("poses", Level.WARN, f"none: {missing}"))
         if self._timing.count:
             warn = self.parameters["latency_warn"]
             self._reporter.report(self._timing.status(warn, STALE_S, self._newest.dropped))

@@ -1,7 +1,6 @@
 """pose_node over DDS."""
 
 import os
-import time
 from pathlib import Path
 
 import numpy as np
@@ -9,33 +8,17 @@ import pytest
 from geometry_msgs.msg import PoseStamped
 from lifecycle_msgs.srv import ChangeState
 from rclpy.node import NodeNameNonExistentError
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
-from std_msgs.msg import Float64MultiArray, Header
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Float64MultiArray
 from visualization_msgs.msg import MarkerArray
 
-from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.messages.cameras import encode_camera_info
-from surfpose_ros.messages.images import encode_image, encode_jpeg
-from surfpose_ros.messages.poses import stamp_message
+from surfpose_ros.messages.images import encode_jpeg
+
+from .camera import CAMERA, PICTURE, boxes, header, show
 
 vision_msgs = pytest.importorskip("vision_msgs.msg", reason="vision_msgs is not installed")
 tf2_msgs = pytest.importorskip("tf2_msgs.msg", reason="tf2_msgs is not installed")
-
-CAMERA = Camera(np.array([[300.0, 0, 159.5], [0, 300, 119.5], [0, 0, 1]]), 320, 240)
-PICTURE = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
-
-
-def header(nanoseconds: int | None = None) -> Header:
-    stamp = time.time_ns() if nanoseconds is None else nanoseconds
-    return Header(stamp=stamp_message(stamp), frame_id="camera_optical_frame")
-
-
-def show(talker, picture=PICTURE, camera=CAMERA, at: int | None = None) -> Header:
-    """Publish an image and its camera_info."""
-    shown = header(at)
-    talker.publish("image", encode_image(picture, shown))
-    talker.publish("camera_info", encode_camera_info(camera, shown))
-    return shown
 
 
 def test_poses_come_with_the_images_stamp_on_all_topics_and_settings_change_while_running(
@@ -92,96 +75,17 @@ def test_poses_come_with_the_images_stamp_on_all_topics_and_settings_change_whil
     talker.until(talker.says("pose_node: models", "still looking for mug, cup"), "the old models to stay")
 
 
-FAULTS = {
-    "zero intrinsics": lambda: (PICTURE, {"k": [0.0] * 9}, "calibrate"),
-    "NaN intrinsics": lambda: (PICTURE, {"k": [float("nan")] * 9}, "not a finite"),
-    "another size": lambda: (PICTURE[:120], {}, "320x120"),
-    "unknown lens": lambda: (PICTURE, {"distortion_model": "odd", "d": [0.1] * 5}, "'odd'"),
-}
-
-
-def test_faults_are_said_and_the_next_good_image_is_served(talker, start, untrained_model):
-    child = start("pose_node", models=[str(untrained_model())], threshold=0.0)
-    detections = talker.listen("/pose_node/detections", vision_msgs.Detection3DArray)
-
-    def recovers(after: str) -> None:
-        count = len(detections)
-        talker.until(lambda: len(detections) > count, f"poses after {after}", lambda: show(talker))
-        assert child.poll() is None
-
-    recovers("the start")
-    for name, fault in FAULTS.items():
-        picture, wrong, says = fault()
-
-        def publish(picture=picture, wrong=wrong):
-            shown = header()
-            info = encode_camera_info(CAMERA, shown)
-            for field, value in wrong.items():
-                setattr(info, field, value)
-            talker.publish("camera_info", info)
-            talker.publish("image", encode_image(picture, shown))
-
-        talker.until(talker.says("pose_node: poses", says), f"{name} to be said", publish)
-        recovers(name)
-
-    def cut_short():
-        message = encode_image(PICTURE, header())
-        message.data = message.data[: len(message.data) // 2]
-        show(talker)
-        talker.publish("image", message)
-
-    talker.until(talker.says("pose_node: poses", "cut it short"), "truncated data to be said", cut_short)
-    recovers("truncated data")
-
-    small = Camera(CAMERA.matrix, 160, 120)
-    wanted = len(detections) + 2
-    talker.until(
-        lambda: len(detections) >= wanted,
-        "poses of another size and encoding",
-        lambda: show(talker, PICTURE[:120, :160], small),
-    )
-    hour_ago = time.time_ns() - 3600 * 10**9
-    steps = iter(range(10**6))
-    talker.until(
-        lambda: any(m.header.stamp.sec == hour_ago // 10**9 for m in detections),
-        "poses after the clock was set back",
-        lambda: show(talker, at=hour_ago + next(steps)),
-    )
-    talker.until(
-        talker.says("pose_node: latency", "clocks"),
-        "the old stamps to be said",
-        lambda: show(talker, at=hour_ago + next(steps)),
-    )
-    recovers("the clock came back")
-
-    rng = np.random.default_rng(1)
-    for number in range(200):
-        garbage = bytes([0, 1, 0, 0]) + rng.bytes(int(rng.integers(0, 4000)))
-        talker.publish("image", garbage[: None if number % 3 else 7], Image)
-        talker.publish("camera_info", garbage, CameraInfo)
-        if number % 10 == 0:
-            talker.spin(0.02)
-    talker.until(talker.says("pose_node: poses", "not a valid"), "malformed messages to be said")
-    recovers("malformed messages")
-
-
 def test_compressed_images_and_boxes_of_a_2d_detector_are_taken(talker, start, untrained_model):
     start("pose_node", models=[str(untrained_model())], use_detections_2d=True, detection_classes=["cup"])
     detections = talker.listen("/pose_node/detections", vision_msgs.Detection3DArray)
 
     def show_with_boxes():
         shown = header()
-        boxes = vision_msgs.Detection2DArray(header=shown)
-        for name, x in (("cup", 80.0), ("cup", 240.0), ("dog", 160.0)):
-            box = vision_msgs.Detection2D()
-            box.bbox.center.position.x, box.bbox.center.position.y = x, 120.0
-            box.bbox.size_x = box.bbox.size_y = 80.0
-            hypothesis = vision_msgs.ObjectHypothesis(class_id=name, score=1.0)
-            box.results = [vision_msgs.ObjectHypothesisWithPose(hypothesis=hypothesis)]
-            boxes.detections.append(box)
         talker.publish("image", encode_jpeg(PICTURE, shown))
         talker.publish("camera_info", encode_camera_info(CAMERA, shown))
-        talker.publish("detections_2d", boxes)
+        talker.publish(
+            "detections_2d", boxes(shown, ("cup", 80.0, 80.0), ("cup", 240.0, 80.0), ("dog", 160.0, 80.0))
+        )
 
     talker.until(lambda: detections, "poses in the boxes", show_with_boxes)
     assert len(detections[-1].detections) == 2
