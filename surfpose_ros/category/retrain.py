@@ -136,7 +136,7 @@ def _trained(
         kept.append("model")
         return load_category_model(out, device)
     folders = {capture.resolve().name: capture for capture in captures}
-    videos = (read_capture(folders[name]) for name in sorted(alignment.canonical_from_video))
+    videos = (read_capture(folders[name], poses="none") for name in sorted(alignment.canonical_from_video))
     model = train_category(videos, surfaces, alignment, settings.train, device, progress)
     save_category_model(model, out)
     write_json(stamp, {"format_version": STAMP_VERSION, "made_from": wanted})

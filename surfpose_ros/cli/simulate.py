@@ -10,7 +10,7 @@ import numpy as np
 import typer
 
 from surfpose_ros.cli.console import JsonOption, out, print_json, progress_bars
-from surfpose_ros.simulation.captures import CaptureOptions, simulate_captures
+from surfpose_ros.simulation.captures import POSES, CaptureOptions, simulate_captures
 from surfpose_ros.simulation.labels import LabelledImages
 from surfpose_ros.simulation.objects import SimulatedObject, load_object, make_object
 from surfpose_ros.simulation.scene_set import simulate_scenes
@@ -33,7 +33,10 @@ def simulate(
     views: Annotated[int, typer.Option(min=3, help="Frames a capture.")] = 48,
     scenes: Annotated[int, typer.Option(min=0, help="Write so many pictures in the wild instead.")] = 0,
     seed: Annotated[int, typer.Option(help="Of rooms, poses and frames.")] = 0,
-    poses: Annotated[str, typer.Option(help="Camera poses in the bag: dataset or turntable.")] = "dataset",
+    poses: Annotated[str, typer.Option(help=f"Camera poses in the bag: {', '.join(POSES)}.")] = "dataset",
+    board: Annotated[
+        str, typer.Option(help="With --poses board: charuco, or grid (AprilTags).")
+    ] = "charuco",
     exact: Annotated[bool, typer.Option("--exact", help="dataset poses in the canonical frame.")] = False,
     masks: Annotated[bool, typer.Option(help="A mask topic in the bag.")] = True,
     background: Annotated[bool, typer.Option(help="Pictures of the empty turntable in the bag.")] = False,
@@ -79,7 +82,7 @@ def simulate(
             table = TurntableSettings(width=width, height=height, noise=noise, light_variation=light)
             if angles:
                 table = replace(table, elevations=angles)
-            options = CaptureOptions(views, poses, exact, masks, background, table)
+            options = CaptureOptions(views, poses, board, exact, masks, background, table)
             images = LabelledImages(labels) if labels else None
             folders = simulate_captures(makers, names, out_dir, seed, options, images, progress)
             result = {"captures": [str(folder) for folder in folders]}

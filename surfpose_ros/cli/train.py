@@ -58,7 +58,7 @@ def train(
         if name not in folders:
             raise SurfposeError(f"{alignment} holds {name}, and no capture of that name was given")
     loaded = {name: load_surface(surfaces, name) for name in names}
-    videos = (read_capture(folders[name]) for name in names)
+    videos = (read_capture(folders[name], poses="none") for name in names)
     with progress_bars(quiet=as_json) as progress:
         model = train_category(videos, loaded, aligned, settings, torch.device(chosen), progress)
     save_category_model(model, out_dir)

@@ -1,9 +1,11 @@
 """Captures of simulated turntables, written straight to bags: what the ROS nodes would record, but quicker.
 
-Two kinds, by where the camera poses come from: `dataset` puts every video into a random frame of its own,
-as structure from motion would (unless asked for the exact canonical one); `turntable` records the joint's
-angle and the camera's TF, metric. The truth stays beside the bags: `truth.json` holds video_from_object of
-each capture, and a topic `/truth/silhouette` the exact masks, under a name that no reader takes for a mask.
+Kinds, by where the camera poses come from: `dataset` puts every video into a random frame of its own, as
+structure from motion would (unless asked for the exact canonical one); `turntable` records the joint's
+angle and the camera's TF, metric; `board` has a printed board under the object and records pictures alone;
+`none` has pictures alone and no board. The truth stays beside the bags: `truth.json` holds
+video_from_object of each capture, and a topic `/truth/silhouette` the exact masks, under a name that no
+reader takes for a mask.
 """
 
 import hashlib
@@ -20,10 +22,13 @@ from surfpose_ros.geometry.similarity import random_similarity
 from surfpose_ros.progress import Progress, silent, track
 from surfpose_ros.simulation.labels import LabelledImages
 from surfpose_ros.simulation.objects import SimulatedObject
+from surfpose_ros.simulation.printed_board import base_from_board_video, board_plate, board_under
 from surfpose_ros.simulation.turntable import Turntable, TurntableFrame, TurntableSettings
 from surfpose_ros.video.bag import CaptureWriter
+from surfpose_ros.video.board import BOARD_KINDS
 from surfpose_ros.video.capture import INFO_NAME, CaptureInfo, SourceFrame, read_info
 
+POSES = ("dataset", "turntable", "board", "none")
 TRUTH_NAME = "truth.json"
 TRUTH_VERSION = 1
 FRAME_SECONDS = 0.1
@@ -46,7 +51,8 @@ class CaptureOptions:
 
     Attributes:
         views: frames a capture.
-        poses: dataset or turntable; see the module.
+        poses: dataset, turntable, board or none; see the module.
+        board: charuco or grid (of AprilTags); with `board`.
         exact: with `dataset`, the video's frame is the canonical one; for checks.
         masks: the bag has a mask topic.
         background: the bag has pictures of the empty turntable, one an elevation.
@@ -55,14 +61,19 @@ class CaptureOptions:
 
     views: int = 48
     poses: str = "dataset"
+    board: str = "charuco"
     exact: bool = False
     masks: bool = True
     background: bool = False
     turntable: TurntableSettings = field(default_factory=TurntableSettings)
 
     def __post_init__(self) -> None:
-        if self.poses not in ("dataset", "turntable"):
-            raise SurfposeError(f"poses {self.poses!r}: a simulated capture has dataset or turntable poses")
+        if self.poses not in POSES:
+            raise SurfposeError(f"poses {self.poses!r}: a simulated capture has one of {', '.join(POSES)}")
+        if self.board not in BOARD_KINDS:
+            raise SurfposeError(f"board {self.board!r}: it must be one of {', '.join(BOARD_KINDS)}")
+        if self.poses == "board" and self.background:
+            raise SurfposeError("a board turns with the disc: no picture of the empty scene fits it")
         if self.views < len(self.turntable.elevations):
             raise SurfposeError(
                 f"{self.views} views: at least one is needed for each of the "
@@ -113,6 +124,11 @@ def read_truth(captures: Path) -> dict[str, np.ndarray]:
     return {name: np.array(matrix) for name, matrix in content["video_from_object"].items()}
 
 
+def simulated_seed(seed: int, category: str, name: str) -> int:
+    """The seed of one capture's room and pose."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{category}/{name}".encode()).digest()[:4], "big")
+
+
 def _read_truth(out: Path) -> dict[str, list[list[float]]]:
     if not (out / TRUTH_NAME).exists():
         return {}
@@ -137,10 +153,13 @@ def _simulate(
     labels: LabelledImages | None,
 ) -> np.ndarray:
     """Write one capture; its video_from_object ``(4, 4)``."""
-    digest = hashlib.sha256(f"{seed}/{item.category}/{folder.name}".encode()).digest()
-    own_seed = int.from_bytes(digest[:4], "big")
-    turntable = Turntable(item, options.turntable, own_seed)
-    if options.poses == "turntable":
+    own_seed = simulated_seed(seed, item.category, folder.name)
+    board = board_under(item, options.board) if options.poses == "board" else None
+    turntable = Turntable(item, options.turntable, own_seed, None if board is None else board_plate(board))
+    if board is not None:
+        base_from_video = base_from_board_video(board)
+        video_from_object = np.linalg.inv(base_from_video) @ turntable.base_from_object(0.0)
+    elif options.poses != "dataset":
         video_from_object = turntable.base_from_object(0.0)
     elif options.exact:
         video_from_object = np.eye(4)
@@ -153,22 +172,23 @@ def _simulate(
     info = CaptureInfo(
         category=item.category,
         object=item.name,
-        pose_source=options.poses,
-        metric=options.poses == "turntable" or options.exact,
+        pose_source="auto" if options.poses == "none" else options.poses,
+        metric=options.poses in ("turntable", "board") or options.exact,
         frame=BASE_FRAME if options.poses == "turntable" else "video",
         topics={role: topic for role, topic in TOPICS.items() if _recorded(role, options)},
         frames=tuple(SourceFrame(*pair) for pair in zip(stamps, sources, strict=True)),
         notes=notes,
+        board=board,
     )
     with CaptureWriter(folder, info, overwrite=True) as writer:
         if options.background:
-            _write_backgrounds(writer, turntable)
+            _write_backgrounds(writer, turntable, with_poses=options.poses == "turntable")
         for stamp, source, (angle, elevation) in zip(stamps, sources, views, strict=True):
             frame = turntable.frame(angle, elevation)
             _write_frame(writer, frame, turntable, stamp, options.masks)
             if options.poses == "turntable":
                 _write_turntable(writer, turntable, angle, elevation, stamp)
-            else:
+            elif options.poses == "dataset":
                 camera_from_video = _rigid(frame.camera_from_object, video_from_object)
                 pose = np.linalg.inv(camera_from_video)
                 writer.write_transform(TOPICS["tf"], "video", OPTICAL_FRAME, pose, stamp)
@@ -185,6 +205,7 @@ def _recorded(role: str, options: CaptureOptions) -> bool:
         "mask": options.masks,
         "background": options.background,
         "joint_states": options.poses == "turntable",
+        "tf": options.poses in ("dataset", "turntable"),
     }.get(role, True)
 
 
@@ -198,13 +219,14 @@ def _write_frame(
         writer.write_picture(TOPICS["mask"], frame.mask, stamp, OPTICAL_FRAME, codec="png")
 
 
-def _write_backgrounds(writer: CaptureWriter, turntable: Turntable) -> None:
+def _write_backgrounds(writer: CaptureWriter, turntable: Turntable, with_poses: bool) -> None:
     """The empty turntable from each elevation, before the recording."""
     for index, elevation in enumerate(turntable.settings.elevations):
         stamp = int(0.1 * (index + 1) * 10**9)
         empty = turntable.frame(0.0, elevation, with_object=False)
         writer.write_picture(TOPICS["background"], empty.image, stamp, OPTICAL_FRAME)
-        _write_turntable(writer, turntable, 0.0, elevation, stamp)
+        if with_poses:
+            _write_turntable(writer, turntable, 0.0, elevation, stamp)
 
 
 def _write_turntable(

@@ -77,10 +77,18 @@ class _Backdrop:
 
 
 class Turntable:
-    """An object on a turntable before a camera; equal seeds give equal pictures."""
+    """An object on a turntable before a camera; equal seeds give equal pictures.
+
+    A `plate`, such as a printed board, lies on the disc under the object and turns with it; it is in the
+    base frame at angle 0.
+    """
 
     def __init__(
-        self, item: SimulatedObject, settings: TurntableSettings | None = None, seed: int = 0
+        self,
+        item: SimulatedObject,
+        settings: TurntableSettings | None = None,
+        seed: int = 0,
+        plate: TexturedMesh | None = None,
     ) -> None:
         self.settings = settings or TurntableSettings()
         rng = np.random.default_rng([seed, 71])
@@ -93,7 +101,10 @@ class Turntable:
         self._platform_from_object[:3, 3] = [*(0.04 * diagonal * rng.uniform(-1, 1, 2)), item.size[2] / 2]
         self._light = random_light(rng, self.settings.light_variation)
         self._radius = _disc_radius(item)
-        self._object = Renderer([item.mesh])
+        turning = [item.mesh]
+        if plate is not None:
+            turning.append(plate.transformed(np.linalg.inv(self._platform_from_object)))
+        self._object = Renderer(turning)
         self._room = Renderer(_room(rng, item, 4 * self._distance))
         self._noise = SensorNoise(self.settings.noise, self.settings.width, self.settings.height, seed)
         self._height = float(item.size[2])
@@ -140,7 +151,7 @@ class Turntable:
             behind = shade * backdrop.unlit + (1 - shade) * backdrop.lit
             seen = self._object.render(pose, backdrop.camera, light, behind)
             picture[backdrop.region] = encode_srgb(seen.colour)
-            mask[backdrop.region] = seen.mesh >= 0
+            mask[backdrop.region] = seen.mesh == 0
             depth[backdrop.region] = np.where(seen.mesh >= 0, seen.depth, depth[backdrop.region])
         return TurntableFrame(self._noise.add(picture), depth, mask, pose)
 

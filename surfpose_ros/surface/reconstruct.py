@@ -34,7 +34,7 @@ class ReconstructSettings:
     """
 
     max_vertices: int = 500
-    resolution: int = 112
+    resolution: int = 160
     image_size: int = 448
     views_kept: int = 16
 
@@ -59,9 +59,9 @@ def reconstruct(
     """
     settings = settings or ReconstructSettings()
     frames = usable_frames(video)
-    views = silhouette_views(frames, size=128)
+    views = silhouette_views(frames, size=256)
     if not video.poses_exact:
-        views = fit_translations(views)
+        views = views.moved(fit_translations(views.reduced(2)).camera_from_video)
     dense, overlap = hull_mesh(views, settings.resolution, video)
     poses = views.camera_from_video
     grade = grade_capture(frames, poses, dense.vertices.mean(axis=0), video.up, overlap)
@@ -96,9 +96,10 @@ def usable_frames(video: ObjectVideo) -> list[Frame]:
         SurfposeError: too few of them.
     """
     if not any(frame.camera_from_video is not None for frame in video.frames):
+        tried = next((note for note in video.notes if note.startswith("poses: ")), "poses: none")
         raise SurfposeError(
-            f"{video.name}: no camera poses (pose source {video.pose_source}); record TF or the "
-            "turntable's joint_states with the bag"
+            f"{video.name}: no camera poses ({tried}); record TF or the turntable's joint_states with the "
+            'bag, put a board under the object, or install "surfpose_ros[sfm]" and use --poses sfm'
         )
     posed = [frame for frame in video.frames if frame.camera_from_video is not None]
     if all(frame.mask is None for frame in posed):
@@ -119,8 +120,8 @@ def hull_mesh(views: SilhouetteViews, resolution: int, video: ObjectVideo) -> tu
     """The dense hull and its mean silhouette overlap: a coarse grid finds the box, a fine one the shape."""
     centre, half = bounding_cube(views)
     small = views.reduced(2)
-    coarse = carve(small, centre - half, centre + half, 40, softness=1.0)
-    level, _ = best_level(coarse, small, steps=6)
+    coarse = carve(views.reduced(4), centre - half, centre + half, 40, softness=1.0)
+    level, _ = best_level(coarse, views.reduced(4), steps=6)
     vertices = coarse.mesh(level).vertices
     margin = 2 * coarse.spacing
     low, high = vertices.min(axis=0) - margin, vertices.max(axis=0) + margin

@@ -15,7 +15,7 @@ from surfpose_ros.video.board import BoardSpec
 
 FORMAT_VERSION = 1
 INFO_NAME = "capture.yaml"
-POSE_SOURCES = ("auto", "dataset", "tf", "turntable", "board")
+POSE_SOURCES = ("auto", "dataset", "tf", "turntable", "board", "sfm")
 TOPIC_ROLES = (
     "image", "camera_info", "mask", "depth", "background", "tf", "tf_static", "joint_states",
 )  # fmt: skip

@@ -38,13 +38,14 @@ class ObjectVideo:
         name: of the capture, unique in its category.
         category: as the person who recorded it named it.
         frames: in order of time.
-        pose_source: dataset, tf, turntable, board or none.
+        pose_source: dataset, tf, turntable, board, sfm or none.
         metric: True where the poses' unit is the metre.
         poses_exact: False where only the rotations are known and the translations are a first guess
             (a labels CSV without tx, ty, tz); the silhouettes then correct them.
         up: unit vector in the video's frame that points up, ``(3,)``, if the pose source tells it.
         floor: height along `up` of the plane that the object stands on (the turntable's disc, the
             board), if the pose source tells it.
+        cloud: points on the object in the video's frame, ``(P, 3)`` float32, if the pose source gives some.
         notes: what a reader should know (frames left out, where masks came from, ...).
     """
 
@@ -56,4 +57,5 @@ class ObjectVideo:
     poses_exact: bool = True
     up: np.ndarray | None = None
     floor: float | None = None
+    cloud: np.ndarray | None = None
     notes: tuple[str, ...] = ()

@@ -28,6 +28,7 @@ class PoseTrack:
         exact: False where translations are a first guess.
         up: unit vector in the video's frame, ``(3,)``, if known.
         floor: height along `up` of the plane under the object, if known.
+        cloud: points on the object in the video's frame, ``(P, 3)`` float32, if the source gives some.
     """
 
     source: str
@@ -37,6 +38,7 @@ class PoseTrack:
     exact: bool = True
     up: np.ndarray | None = None
     floor: float | None = None
+    cloud: np.ndarray | None = None
 
 
 def recorded_poses(stamps: list[int], info: CaptureInfo, recording: Recording) -> PoseTrack:

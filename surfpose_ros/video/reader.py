@@ -19,6 +19,7 @@ from surfpose_ros.video.pictures import picture_from_message, picture_sharpness,
 from surfpose_ros.video.poses import PoseTrack, board_poses, recorded_poses
 from surfpose_ros.video.recording import Recording, read_recording
 from surfpose_ros.video.segment import mask_by_grabcut, mask_from_backdrop
+from surfpose_ros.video.structure_from_motion import sfm_available, sfm_poses
 
 MAX_FRAMES = 64
 MASK_METHODS = ("auto", "topic", "background", "silhouette", "grabcut")
@@ -34,7 +35,8 @@ def read_capture(
 
     Args:
         folder: rosbag2 folder with its `capture.yaml`.
-        poses: a pose source (see `CaptureInfo.pose_source`); auto takes the capture's own.
+        poses: a pose source (see `CaptureInfo.pose_source`); auto takes the capture's own, none leaves
+            them out.
         masks: one of `MASK_METHODS`: a mask topic, background pictures, the silhouette before a plain
             backdrop, GrabCut about the picture's middle; auto takes the first that the capture allows.
         max_frames: frames kept: the sharpest of as many equal parts of the recording.
@@ -43,16 +45,17 @@ def read_capture(
         SurfposeError: bad capture; the message says which file and what to do.
     """
     info = read_info(folder)
-    if poses != "auto":
+    if poses not in ("auto", "none"):
         info = replace(info, pose_source=poses)
     recording = read_recording(folder, info)
     stamps = sharpest_spread(folder, recording, max_frames)
     read, how = _read_frames(folder, info, recording, stamps, masks)
-    if info.pose_source == "board" or (info.pose_source == "auto" and info.board is not None):
-        track = board_poses(read, info)
+    if poses == "none":
+        track = PoseTrack("none", [None] * len(stamps))
     else:
-        track = recorded_poses(stamps, info, recording)
-    notes = [f"masks: {how}"]
+        track = _find_poses(read, stamps, info, recording)
+    reason = f" ({track.missing})" if track.source == "none" and track.missing else ""
+    notes = [f"poses: {track.source}{reason}", f"masks: {how}"]
     frames = [replace(frame, camera_from_video=pose) for frame, pose in zip(read, track.poses, strict=True)]
     if track.source != "none":
         posed = [frame for frame in frames if frame.camera_from_video is not None]
@@ -69,8 +72,26 @@ def read_capture(
         poses_exact=track.exact,
         up=track.up,
         floor=track.floor,
+        cloud=track.cloud,
         notes=tuple(notes),
     )
+
+
+def _find_poses(
+    frames: list[Frame], stamps: list[int], info: CaptureInfo, recording: Recording
+) -> PoseTrack:
+    """The poses of a capture's own source; with `auto`, of the best that was recorded, else by motion."""
+    if info.pose_source == "sfm":
+        return sfm_poses(frames, str(recording.folder))
+    if info.pose_source == "board" or (info.pose_source == "auto" and info.board is not None):
+        return board_poses(frames, info)
+    track = recorded_poses(stamps, info, recording)
+    if track.source == "none" and sfm_available():
+        try:
+            return sfm_poses(frames, "structure from motion was tried")
+        except SurfposeError as error:  # the pictures and masks may still be all that is wanted
+            return PoseTrack("none", track.poses, str(error))
+    return track
 
 
 def sharpest_spread(folder: Path, recording: Recording, count: int) -> list[int]:
@@ -156,7 +177,7 @@ def _mask_finder(
     finders: dict[str, Callable[[int], np.ndarray | None]] = {
         "topic": masks.get,
         "background": lambda stamp: mask_from_background(
-            images[stamp], _nearest_background(backgrounds, stamp, recording)
+            images[stamp], _nearest_background(images[stamp], backgrounds, stamp, recording)
         ),
         "silhouette": lambda stamp: mask_from_backdrop(images[stamp]),
         "grabcut": lambda stamp: mask_by_grabcut(images[stamp]),
@@ -172,12 +193,21 @@ def _check_size(image: np.ndarray, width: int, height: int, where: str, folder: 
         )
 
 
-def _nearest_background(backgrounds: dict[int, np.ndarray], stamp: int, recording: Recording) -> np.ndarray:
-    """The empty scene from where the camera stood at `stamp`, the disc turned nearest to how it stood."""
+def _nearest_background(
+    image: np.ndarray, backgrounds: dict[int, np.ndarray], stamp: int, recording: Recording
+) -> np.ndarray:
+    """The empty scene from where the camera stood at `stamp`, the disc turned nearest to how it stood.
+
+    Where neither TF nor joint states tell that, the one that most of the picture agrees with.
+    """
     stamps = _from_same_place(sorted(backgrounds), stamp, recording)
-    angles = recording.joint.at([stamp, *stamps])
-    if len(stamps) == 1 or any(angle is None for angle in angles):
+    if len(stamps) == 1:
         return backgrounds[stamps[0]]
+    angles = recording.joint.at([stamp, *stamps])
+    if any(angle is None for angle in angles):
+        small = image[::4, ::4].astype(np.int16)
+        alike = [np.median(np.abs(backgrounds[when][::4, ::4] - small).sum(axis=2)) for when in stamps]
+        return backgrounds[stamps[int(np.argmin(alike))]]
     turns = np.exp(1j * np.array(angles, dtype=float))
     return backgrounds[stamps[int(np.argmin(np.abs(turns[1:] - turns[0])))]]
 

@@ -76,7 +76,7 @@ def test_a_folder_that_was_not_simulated_is_left_alone(tmp_path):
 
 
 def test_options_that_cannot_be_are_refused():
-    with pytest.raises(SurfposeError, match="dataset or turntable"):
+    with pytest.raises(SurfposeError, match="one of dataset, turntable, board, none"):
         CaptureOptions(poses="sfm")
     with pytest.raises(SurfposeError, match="elevations"):
         CaptureOptions(views=2)

@@ -1,3 +1,5 @@
+from functools import partial
+
 import cv2
 import numpy as np
 import pytest
@@ -6,6 +8,9 @@ import torch
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.geometry.rotations import camera_from_object_views, rotation_angle
+from surfpose_ros.simulation.captures import CaptureOptions, read_truth, simulate_captures, simulated_seed
+from surfpose_ros.simulation.objects import make_object
+from surfpose_ros.simulation.turntable import Turntable, TurntableSettings
 from surfpose_ros.video.bag import CaptureWriter
 from surfpose_ros.video.board import BoardPoses, BoardSpec
 from surfpose_ros.video.capture import CaptureInfo
@@ -89,9 +94,34 @@ def test_a_board_never_seen_or_never_described_says_so(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"columns": 2}, {"marker": 0.04}, {"dictionary": "DICT_9X9"}, {"dictionary": "drawMarker"}]
+    "wrong",
+    [
+        {"columns": 2},
+        {"marker": 0.04},
+        {"dictionary": "DICT_9X9"},
+        {"dictionary": "drawMarker"},
+        {"kind": "chess"},
+    ],
 )
 def test_a_board_that_cannot_be_is_refused(wrong):
     fields = {"columns": 7, "rows": 5, "square": 0.03, "marker": 0.022} | wrong
     with pytest.raises(ValueError, match="board"):
         BoardSpec(**fields)
+
+
+def test_a_grid_of_april_tags_serves_as_well(tmp_path):
+    table = TurntableSettings(elevations=(0.8,))
+    for kind in ("grid", "charuco"):
+        options = CaptureOptions(views=6, poses="board", board=kind, turntable=table)
+        folder = tmp_path / kind / "mug_001"
+        simulate_captures([partial(make_object, "mug", 1)], ["mug_001"], folder.parent, 0, options)
+        video = read_capture(folder)
+        assert (video.pose_source, video.metric, len(video.frames)) == ("board", True, 6)
+        video_from_object = read_truth(folder.parent)["mug_001"]
+        turntable = Turntable(make_object("mug", 1), table, simulated_seed(0, "mug", "mug_001"))
+        for frame, (angle, elevation) in zip(video.frames, turntable.views(6), strict=True):
+            truth = turntable.camera_from_object(angle, elevation)
+            found = frame.camera_from_video @ video_from_object
+            turn = rotation_angle(torch.from_numpy(found[:3, :3]), torch.from_numpy(truth[:3, :3]))
+            assert np.degrees(turn.item()) < 0.5
+            assert np.linalg.norm(found[:3, 3] - truth[:3, 3]) < 0.01 * np.linalg.norm(truth[:3, 3])
