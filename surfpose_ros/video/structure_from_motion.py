@@ -19,8 +19,9 @@ from surfpose_ros.video.poses import PoseTrack
 # Side of the crops in pixels, the object's margin in it, and how far its outline is cut away: features
 # across the outline belong to the background as well.
 CROP_SIZE, MARGIN, OUTLINE = 512, 0.05, 2
-# The object's features in a picture (median), below which no attempt is worth its time.
-MIN_FEATURES = 30
+# The object's features in a picture: median below which no attempt is worth its time, and the most that
+# are used (time grows with them). Weaker ones than SIFT's default still match on faint texture.
+MIN_FEATURES, MAX_FEATURES, PEAK = 30, 1200, 0.004
 # Pixels of a frame by which a feature may miss its epipolar line, and its point's projection.
 MAX_ERROR, MAX_POSE_ERROR = 1.5, 4.0
 # Method of the clean-up: points within the masks in this share of the frames, so many at most.
@@ -111,7 +112,8 @@ def _largest_model(frames: list[Frame], folder: Path, where: str, seed: int) -> 
         pycolmap.import_images(database, images, camera_mode=mode, options=reading)
         extraction = pycolmap.FeatureExtractionOptions()
         extraction.use_gpu = False
-        extraction.sift.peak_threshold = 0.004
+        extraction.sift.peak_threshold = PEAK
+        extraction.sift.max_num_features = MAX_FEATURES
         # Views may be 25 degrees apart: affine shapes and pooled scales match where plain SIFT does not.
         extraction.sift.estimate_affine_shape = extraction.sift.domain_size_pooling = True
         pycolmap.set_random_seed(seed)
