@@ -18,7 +18,7 @@ from surfpose_ros.evaluation.make_mini import read_description
 from surfpose_ros.evaluation.metrics import rotation_figures
 from surfpose_ros.evaluation.pose import LabelFrame, Outcome, evaluate_poses
 from surfpose_ros.evaluation.pose_tables import pose_figures
-from surfpose_ros.evaluation.samples import PoseSample, samples_from_labels
+from surfpose_ros.evaluation.samples import PoseSample, samples_from_labels, spread
 from surfpose_ros.evaluation.tables import Cell, Table
 from surfpose_ros.geometry.symmetry import Symmetry, parse_symmetry
 from surfpose_ros.pose.estimator import PoseEstimator
@@ -36,6 +36,9 @@ def run(
     work: Annotated[Path, typer.Option(help="For surfaces, alignments and models; kept, and used again.")],
     preset: Annotated[Literal["quick", "full"], typer.Option(help="Of the training.")] = "quick",
     steps: Annotated[int | None, typer.Option(min=1, help="Training steps; else the preset's.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Photos of each category, spread over all.")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
     *,
     progress: Progress = silent,
@@ -50,7 +53,7 @@ def run(
     aligned: list[list[Cell]] = []
     posed: list[list[Cell]] = []
     for category in description["categories"]:
-        result = _category(data, work / category, category, settings, progress)
+        result = _category(data, work / category, category, settings, limit, progress)
         figures["categories"][category] = result
         aligned.append([category, *_row(result["alignment"])])
         for name in _PROTOCOLS:
@@ -83,7 +86,12 @@ def true_video_labels(captures: Path, category: str) -> dict[str, VideoLabels]:
 
 
 def _category(
-    data: Path, work: Path, category: str, settings: RetrainSettings, progress: Progress
+    data: Path,
+    work: Path,
+    category: str,
+    settings: RetrainSettings,
+    limit: int | None,
+    progress: Progress,
 ) -> dict[str, Any]:
     captures = data / "captures" / category
     retrain(find_captures([captures]), category, work / "model", work, settings, progress)
@@ -96,7 +104,7 @@ def _category(
     rotation, _ = fit_canonical_from_label(trained, videos, symmetry)
     frame = LabelFrame(rotation=rotation, symmetry=symmetry)
     folder = data / "photos" / category
-    samples = samples_from_labels(read_labels(folder / "labels.csv", folder))
+    samples = spread(samples_from_labels(read_labels(folder / "labels.csv", folder)), limit)
     estimator = PoseEstimator([model])
     poses = {}
     for name, boxes in _PROTOCOLS.items():
