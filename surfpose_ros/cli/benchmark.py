@@ -24,6 +24,10 @@ BENCHMARKS = {
         "surfpose_ros.evaluation.alignment_benchmark",
         "Alignment against comparators and ablations.",
     ),
+    "surfaces": (
+        "surfpose_ros.evaluation.surfaces_benchmark",
+        "Rendered captures of meshes to surfaces, against the truth.",
+    ),
     "published-alignment": (
         "surfpose_ros.evaluation.published_alignment",
         "Score the paper's released alignments.",
@@ -35,6 +39,10 @@ BENCHMARKS = {
     "paper-wild": (
         "surfpose_ros.evaluation.paper_wild",
         "PASCAL3D+ and ObjectNet3D as the paper does.",
+    ),
+    "make-cad": (
+        "surfpose_ros.evaluation.make_cad",
+        "Render meshes on a turntable and make their surfaces.",
     ),
     "make-mini": (
         "surfpose_ros.evaluation.make_mini",

@@ -42,6 +42,12 @@ class RayCaster:
         seen[seen] = ~self._intersector.intersects_any(starts, rays)
         return seen
 
+    def open_towards(self, points: np.ndarray, direction: np.ndarray) -> np.ndarray:
+        """Which points ``(P, 3)`` on the mesh nothing hides from far away in a direction, ``(P,)`` bool."""
+        direction = direction / np.linalg.norm(direction)
+        starts = points + 1e-3 * self.mesh.diagonal * direction
+        return ~self._intersector.intersects_any(starts, np.broadcast_to(direction, starts.shape))
+
     def surface_map(self, camera_from_mesh: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
         """The surface point that each pixel shows.
 
