@@ -1,4 +1,5 @@
-"""What training minimises: each cell must name the template vertex it shows, and the image its view.
+"""What training minimises: each cell must name the template vertex it shows, and the image its view and
+its object's box.
 
 The vertex loss is the paper's contrastive cross-entropy (section 3.3) over all vertices and clutter, with
 targets spread over the vertices near the right one.
@@ -6,9 +7,11 @@ targets spread over the vertices near the right one.
 
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
 CLUTTER = -1  # label of a cell that shows no part of the object
 IGNORED = -2  # label of a cell that teaches nothing (object, but not known which part)
+SEEN_LEAST = 0.25  # of an object, below which nobody could say where it is
 
 
 def neighbour_targets(vertices: Tensor, sigma: float, symmetries: Tensor | None = None) -> Tensor:
@@ -77,7 +80,45 @@ def view_loss(logits: Tensor, views: Tensor, directions: Tensor, concentration: 
     """
     cosine = (views.reshape(len(views), -1, 3) @ directions.T).amax(dim=1)
     target = (concentration * cosine).softmax(dim=-1)
-    return -(target * logits.float().log_softmax(dim=-1)).sum(dim=-1).mean()
+    return _mean(-(target * logits.float().log_softmax(dim=-1)).sum(dim=-1))
+
+
+def place_loss(centres: Tensor, sides: Tensor, boxes: Tensor, seen: Tensor) -> Tensor:
+    """Whether each cell knows that it is the middle of an object, and the middle where the box ends.
+
+    The penalty-reduced focal loss of CornerNet (Law and Deng, 2018, equation 1) on the middles, and the
+    absolute error of the logarithms of the four distances near them.
+
+    Args:
+        centres: logits, ``(B, h, w)``.
+        sides: log distances in cells (left, top, right, bottom), ``(B, 4, h, w)``.
+        boxes: true (low x, low y, high x, high y) in cells, ``(B, 4)``.
+        seen: share of the object that is seen, ``(B,)``; 0 where there is none. Objects of which less
+            than `SEEN_LEAST` is seen teach neither that they are there nor that they are not.
+    """
+    height, width = centres.shape[-2:]
+    x = torch.arange(width, device=centres.device)[None, None, :]
+    y = torch.arange(height, device=centres.device)[None, :, None]
+    left, top, right, bottom = (boxes[:, side, None, None] for side in range(4))
+    middle_x, middle_y = (left + right) / 2, (top + bottom) / 2
+    # A sixth of the box's half sides is still nearly the middle.
+    spread_x = ((right - left) / 12).clamp_min(0.6)
+    spread_y = ((bottom - top) / 12).clamp_min(0.6)
+    heat = torch.exp(-0.5 * (((x - middle_x) / spread_x) ** 2 + ((y - middle_y) / spread_y) ** 2))
+    there = seen >= SEEN_LEAST
+    heat = heat * there[:, None, None]
+    peak = (heat >= 0.8) & there[:, None, None]
+    logits = centres.float()
+    chance = logits.sigmoid()
+    found = -((1 - chance) ** 2) * logsigmoid(logits) * peak
+    wrong = -((1 - heat) ** 4) * chance**2 * logsigmoid(-logits) * ~peak
+    told = (there | (seen == 0))[:, None, None]
+    centre_term = ((found + wrong) * told).sum() / peak.sum().clamp_min(1)
+    distances = torch.stack(torch.broadcast_tensors(x - left, y - top, right - x, bottom - y), dim=1)
+    wanted = distances.clamp_min(0.25).log()
+    near = (heat > 0.3)[:, None].expand_as(wanted)
+    side_term = _mean((sides.float() - wanted).abs()[near])
+    return centre_term + side_term
 
 
 def _mean(values: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from surfpose_ros.files import atomic_folder, read_yaml, write_yaml
 from surfpose_ros.geometry.meshes import Mesh, load_ply, save_ply
 from surfpose_ros.geometry.symmetry import Symmetry, symmetry_from_dict
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 TEMPERATURE = 0.07  # of the vertex softmax, in training and in use (paper, section 4)
 
 
@@ -42,7 +42,7 @@ class CategoryInfo:
         symmetry: rotations that leave the category unchanged.
         axes: where "up" and "front" of the canonical frame come from.
         captures: training videos and their ``canonical_from_video``, 4x4 row by row.
-        calibration: `offset` and `slope` of the logistic curve from raw score to probability.
+        calibration: weights of the logistic curve from evidence to probability; see `pose/score.py`.
         figures: accuracy as measured, with the command that did.
     """
 
@@ -55,7 +55,9 @@ class CategoryInfo:
     symmetry: Symmetry = field(default_factory=Symmetry)
     axes: dict[str, str] = field(default_factory=dict)
     captures: dict[str, list[list[float]]] = field(default_factory=dict)
-    calibration: dict[str, float] = field(default_factory=lambda: {"offset": 1.0, "slope": 3.0})
+    calibration: dict[str, float] = field(
+        default_factory=lambda: {"offset": -3.0, "gain": 3.0, "chance": 0.5}
+    )
     figures: dict[str, Any] = field(default_factory=dict)
 
 

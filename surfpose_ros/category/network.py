@@ -5,16 +5,38 @@ image (B, 3, H, W)
   coarse to fine     1x1 laterals, summed upwards, with the whole image's mean added as context
   features           (B, D, H/8, W/8), unit length
   view logits        (B, N): from which of N directions on the sphere the object is seen
+  centres, sides     (B, h, w), (B, 4, h, w): whether an object's middle is here, and how far its box goes
 """
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from surfpose_ros.backbones.interface import Backbone
 
+PLACE_BIAS = (-3.0, 1.5, 1.5, 1.5, 1.5)  # hardly any cell is a middle, and a box is some cells wide
+
+
+class NetworkOutput(NamedTuple):
+    """What the network says of images.
+
+    Attributes:
+        features: unit, ``(B, D, h, w)``.
+        view_logits: ``(B, N)``.
+        centres: logits that the middle of an object's box is at a cell, ``(B, h, w)``.
+        sides: logarithms of the distances in cells from a cell's centre to the left, top, right and bottom
+            of the object's box, ``(B, 4, h, w)``.
+    """
+
+    features: Tensor
+    view_logits: Tensor
+    centres: Tensor
+    sides: Tensor
+
 
 class Head(nn.Module):
-    """From a backbone's pyramid to surface features and view logits."""
+    """From a backbone's pyramid to surface features, view logits and boxes."""
 
     def __init__(self, pyramid_channels: tuple[int, ...], dimension: int, directions: int) -> None:
         super().__init__()
@@ -31,15 +53,22 @@ class Head(nn.Module):
         self.view = nn.Sequential(
             nn.Linear(pyramid_channels[-1], 256), nn.ReLU(), nn.Dropout(0.2), nn.Linear(256, directions)
         )
+        last = nn.Conv2d(96, 5, 1)
+        last.bias = nn.Parameter(torch.tensor(PLACE_BIAS))
+        self.place = nn.Sequential(
+            nn.GroupNorm(8, width), nn.Conv2d(width, 96, 3, padding=1), nn.ReLU(), last
+        )
 
-    def forward(self, pyramid: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Unit features ``(B, D, h, w)`` at the finest level, and view logits ``(B, N)``."""
+    def forward(self, pyramid: list[Tensor]) -> NetworkOutput:
+        """Everything at the finest level of the pyramid."""
         pooled = pyramid[-1].mean(dim=(-1, -2))
         x = self.laterals[-1](pyramid[-1]) + self.context(pooled)[..., None, None]
         for lateral, level in zip(self.laterals[-2::-1], pyramid[-2::-1], strict=True):
             x = nn.functional.interpolate(x, size=level.shape[-2:], mode="bilinear", align_corners=False)
             x = nn.functional.relu(x) + lateral(level)
-        return nn.functional.normalize(self.refine(x), dim=1), self.view(pooled)
+        places = self.place(x)
+        features = nn.functional.normalize(self.refine(x), dim=1)
+        return NetworkOutput(features, self.view(pooled), places[:, 0], places[:, 1:])
 
 
 class CategoryNetwork(nn.Module):
@@ -52,9 +81,10 @@ class CategoryNetwork(nn.Module):
         self.register_buffer("directions", sphere_directions(directions), persistent=False)
         self.head = Head(backbone.pyramid_channels, dimension, directions)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """RGB in [0, 1], ``(B, 3, H, W)``, to features ``(B, D, H/8, W/8)`` and view logits ``(B, N)``."""
-        return self.head(self.backbone.pyramid(images))
+    def forward(self, images: Tensor) -> NetworkOutput:
+        """Of RGB in [0, 1], ``(B, 3, H, W)``, everything at stride 8."""
+        output: NetworkOutput = self.head(self.backbone.pyramid(images))
+        return output
 
 
 def sphere_directions(count: int) -> Tensor:

@@ -12,8 +12,10 @@ from torch.nn.functional import normalize
 from surfpose_ros.alignment.alignment import Alignment
 from surfpose_ros.backbones.registry import DEFAULT_BACKBONE, backbone_checksum, load_backbone
 from surfpose_ros.category.augment import Augmentation, Augmenter
+from surfpose_ros.category.distractors import make_distractors
 from surfpose_ros.category.loss import (
     neighbour_targets,
+    place_loss,
     vertex_loss,
     view_loss,
 )
@@ -43,9 +45,11 @@ class TrainSettings:
         soft_sigma: spread of a vertex label, in object diagonals.
         clutter_weight: of clutter cells beside object cells.
         view_weight: of the view loss.
+        place_weight: of the loss on the object's box.
         head_rate, vertex_rate, backbone_rate: learning rates at the start; cosine to zero.
         weight_decay: of AdamW, on the network only.
         augmentation: see `Augmentation`.
+        calibration: pictures on which the scores are calibrated.
         seed: two runs with one seed on one device give the same model.
     """
 
@@ -60,11 +64,13 @@ class TrainSettings:
     soft_sigma: float = 0.02
     clutter_weight: float = 0.3
     view_weight: float = 0.3
+    place_weight: float = 0.2
     head_rate: float = 1e-3
     vertex_rate: float = 3e-3
     backbone_rate: float = 1e-4
     weight_decay: float = 1e-2
     augmentation: Augmentation = field(default_factory=Augmentation)
+    calibration: int = 160
     seed: int = 0
 
 
@@ -75,15 +81,19 @@ def train_category(
     settings: TrainSettings,
     device: torch.device,
     progress: Progress = silent,
-) -> CategoryModel:
-    """Train on the videos that the alignment kept; `videos` may be read lazily, one by one."""
+) -> tuple[CategoryModel, TrainingViews]:
+    """Train on the videos that the alignment kept; `videos` may be read lazily, one by one.
+
+    Returns:
+        The model, its scores not calibrated yet, and the views that it was trained on.
+    """
     kept = {name: np.asarray(matrix) for name, matrix in alignment.canonical_from_video.items()}
     meshes = [surfaces[name].mesh.transformed(matrix) for name, matrix in sorted(kept.items())]
     template = mean_template(meshes, settings.vertices)
     chosen = (video for video in videos if video.name in kept)
     views = collect_views(chosen, surfaces, kept, template)
     info = describe(alignment, surfaces, template, settings)
-    return fit(views, template, info, settings, device, progress)
+    return fit(views, template, info, settings, device, progress), views
 
 
 def describe(
@@ -153,7 +163,14 @@ class _Trainer:
         symmetries = info.symmetry.rotations().float().to(device)
         self.targets = neighbour_targets(vertices, settings.soft_sigma, symmetries)
         self.symmetries = symmetries
-        self.augment = Augmenter(settings.augmentation, settings.input_size, 8, self.generator, photos)
+        self.augment = Augmenter(
+            settings.augmentation,
+            settings.input_size,
+            8,
+            self.generator,
+            make_distractors(settings.seed),
+            photos,
+        )
         adapted = backbone.finetune_parameters()
         for parameter in adapted:
             parameter.requires_grad_(settings.backbone_rate > 0)
@@ -193,13 +210,13 @@ class _Trainer:
             self.chances, self.settings.batch, replacement=True, generator=self.generator
         ).to(self.views.images.device)
         batch = self.views.subset(chosen).to(self.device)
-        images, labels = self.augment(batch)
+        images, labels, boxes, seen = self.augment(batch)
         # Channels last and bfloat16 are 2.5 times faster on a CPU that knows them, and more on a GPU.
         with torch.autocast(self.device.type, torch.bfloat16):
-            features, view_logits = self.network(images.contiguous(memory_format=torch.channels_last))
+            output = self.network(images.contiguous(memory_format=torch.channels_last))
         vertex_features = normalize(self.vertex_features, dim=-1)
         vertex_term = vertex_loss(
-            features,
+            output.features,
             labels,
             vertex_features,
             normalize(self.clutter_features, dim=-1),
@@ -208,9 +225,10 @@ class _Trainer:
             self.settings.clutter_weight,
         )
         views = torch.einsum("sij,bj->bsi", self.symmetries, batch.directions)
-        loss = vertex_term + self.settings.view_weight * view_loss(
-            view_logits, views, self.network.directions
-        )
+        known = seen > 0
+        view_term = view_loss(output.view_logits[known], views[known], self.network.directions)
+        place_term = place_loss(output.centres, output.sides, boxes, seen)
+        loss = vertex_term + self.settings.view_weight * view_term + self.settings.place_weight * place_term
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()
@@ -251,5 +269,5 @@ def deterministic(seed: int, device: torch.device) -> Iterator[None]:
 # "quick" is for the demo and for a first look: a few minutes on two cores.
 PRESETS = {
     "full": TrainSettings(),
-    "quick": TrainSettings(steps=200, batch=24),
+    "quick": TrainSettings(steps=200, batch=24, calibration=60),
 }

@@ -99,7 +99,8 @@ def box_crop(
 ) -> tuple[np.ndarray, Camera]:
     """A square picture around a box (x, y, width, height), ``(size, size, ...)``, and its camera.
 
-    The square's side is `margin` times the box's longer side.
+    The square's side is `margin` times the box's longer side. A box's (0, 0) is the image's upper left
+    corner, so a box of whole numbers begins with the pixel of that index.
     """
     x, y, width, height = box
     side = margin * max(width, height)

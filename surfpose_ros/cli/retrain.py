@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from surfpose_ros.alignment.settings import AlignmentSettings
-from surfpose_ros.category.retrain import RetrainSettings, retrain
 from surfpose_ros.cli.console import JsonOption, err, out, print_json, progress_bars
 from surfpose_ros.cli.train import DeviceOption, PresetOption, SeedOption, StepsOption, train_settings
+from surfpose_ros.evaluation.own_frames import measure_own_frames
+from surfpose_ros.retrain import RetrainSettings, retrain
 from surfpose_ros.surface.reconstruct import ReconstructSettings
 from surfpose_ros.video.capture import find_captures
 
@@ -40,6 +41,7 @@ def retrain_command(
     folders = find_captures(captures)
     with progress_bars(quiet=as_json) as progress:
         report = retrain(folders, category, out_dir, work, settings, progress)
+        figures = measure_own_frames(out_dir, folders, work / "surfaces", chosen, progress)
     if as_json:
         print_json(
             {
@@ -48,10 +50,17 @@ def retrain_command(
                 "trained_on": report.trained_on,
                 "left_out": report.left_out,
                 "kept": report.kept,
+                "figures": figures,
             }
         )
         return
     for name, reason in report.left_out.items():
         err.print(f"left out: {name}: {reason}", soft_wrap=True)
     out.print(f"{out_dir}: {category} learnt from {len(report.trained_on)} captures", soft_wrap=True)
+    own = figures["own_frames"]
+    out.print(
+        f"on {own['n']} frames of its own captures: {own['acc30']:.0%} within 30 degrees, median "
+        f"{own['median_deg']:.1f} degrees; measure it on others with `surfpose evaluate pose`",
+        soft_wrap=True,
+    )
     out.print(f"next: surfpose estimate --model {out_dir} photo.jpg", soft_wrap=True)

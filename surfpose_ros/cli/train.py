@@ -9,9 +9,10 @@ import typer
 
 from surfpose_ros.alignment.alignment import read_alignment
 from surfpose_ros.category.model import save_category_model
-from surfpose_ros.category.train import PRESETS, TrainSettings, train_category
+from surfpose_ros.category.train import PRESETS, TrainSettings
 from surfpose_ros.cli.console import JsonOption, out, print_json, progress_bars
 from surfpose_ros.errors import SurfposeError
+from surfpose_ros.retrain import learn
 from surfpose_ros.surface.surface import load_surface
 from surfpose_ros.video.capture import find_captures
 from surfpose_ros.video.reader import read_capture
@@ -60,7 +61,7 @@ def train(
     loaded = {name: load_surface(surfaces, name) for name in names}
     videos = (read_capture(folders[name], poses="none") for name in names)
     with progress_bars(quiet=as_json) as progress:
-        model = train_category(videos, loaded, aligned, settings, torch.device(chosen), progress)
+        model = learn(videos, loaded, aligned, settings, torch.device(chosen), progress)
     save_category_model(model, out_dir)
     if as_json:
         print_json({"model": str(out_dir), "category": model.name, "trained_on": names})

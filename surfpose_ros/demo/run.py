@@ -9,7 +9,6 @@ import numpy as np
 
 from surfpose_ros.alignment.settings import AlignmentSettings
 from surfpose_ros.category.model import load_category_model
-from surfpose_ros.category.retrain import RetrainSettings, retrain
 from surfpose_ros.category.train import PRESETS
 from surfpose_ros.demo.live import judge, label_frame, look, make_scenes
 from surfpose_ros.demo.page import front_table, picture_table, write_page
@@ -18,6 +17,7 @@ from surfpose_ros.evaluation.pose_tables import pose_figures, pose_tables
 from surfpose_ros.evaluation.tables import Table
 from surfpose_ros.files import write_json
 from surfpose_ros.progress import Progress, silent
+from surfpose_ros.retrain import RetrainSettings, retrain
 from surfpose_ros.simulation.captures import read_truth
 from surfpose_ros.simulation.labels import read_front_seen
 from surfpose_ros.surface.reconstruct import ReconstructSettings

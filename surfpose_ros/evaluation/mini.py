@@ -9,7 +9,6 @@ import typer
 
 from surfpose_ros.alignment.alignment import read_alignment
 from surfpose_ros.category.model import load_category_model
-from surfpose_ros.category.retrain import RetrainSettings, retrain
 from surfpose_ros.category.train import PRESETS
 from surfpose_ros.evaluation.alignment import alignment_figures, score_alignment
 from surfpose_ros.evaluation.benchmark import BenchmarkResult
@@ -23,6 +22,7 @@ from surfpose_ros.evaluation.tables import Cell, Table
 from surfpose_ros.geometry.symmetry import Symmetry, parse_symmetry
 from surfpose_ros.pose.estimator import PoseEstimator
 from surfpose_ros.progress import Progress, silent
+from surfpose_ros.retrain import RetrainSettings, retrain
 from surfpose_ros.simulation.captures import read_truth
 from surfpose_ros.simulation.objects import SYMMETRIES
 from surfpose_ros.video.capture import find_captures
@@ -102,7 +102,8 @@ def _category(
     trained = {name: np.array(pose) for name, pose in model.info.captures.items()}
     # The objects are made in the labels' frame and their axis of symmetry is the canonical one.
     rotation, _ = fit_canonical_from_label(trained, videos, symmetry)
-    frame = LabelFrame(rotation=rotation, symmetry=symmetry)
+    mesh = model.template.mesh
+    frame = LabelFrame(rotation=rotation, symmetry=symmetry, points=mesh.vertices / mesh.diagonal)
     folder = data / "photos" / category
     samples = spread(samples_from_labels(read_labels(folder / "labels.csv", folder)), limit)
     estimator = PoseEstimator([model])

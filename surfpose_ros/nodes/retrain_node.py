@@ -15,15 +15,15 @@ from rclpy.node import Node
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from surfpose_ros.category.model import load_category_model
-from surfpose_ros.category.retrain import RetrainReport, RetrainSettings, retrain
 from surfpose_ros.category.train import PRESETS
 from surfpose_ros.errors import SurfposeError
+from surfpose_ros.evaluation.own_frames import measure_own_frames
 from surfpose_ros.messages.diagnostics import Level, Status, diagnostic_array
 from surfpose_ros.nodes.parameters import Parameter, Parameters
 from surfpose_ros.nodes.reporting import Reporter
 from surfpose_ros.nodes.running import run
 from surfpose_ros.progress import Cancelled
+from surfpose_ros.retrain import RetrainReport, RetrainSettings, retrain
 from surfpose_ros.video.capture import find_captures, read_info
 
 PARAMETERS = (
@@ -87,7 +87,7 @@ class RetrainNode(Node):
 
     def _train(self) -> None:
         try:
-            report = self._retrain()
+            report, figures = self._retrain()
         except Cancelled:
             self._say(Level.OK, "cancelled; finished steps are kept, call ~/start to go on")
         except SurfposeError as error:
@@ -96,12 +96,13 @@ class RetrainNode(Node):
             self.get_logger().error(f"{error!r}")
             self._say(Level.ERROR, f"bug: {error!r}; please report it with the log")
         else:
-            figures = {**asdict(report), "figures": load_category_model(report.model).info.figures}
-            self._report_out.publish(String(data=json.dumps(figures, default=str)))
-            self._say(Level.OK, "done", figures)
+            content = {**asdict(report), "figures": figures}
+            self._report_out.publish(String(data=json.dumps(content, default=str)))
+            self._say(Level.OK, "done", content)
             self._ask_for_reload()
 
-    def _retrain(self) -> RetrainReport:
+    def _retrain(self) -> tuple[RetrainReport, dict[str, Any]]:
+        """Train; the report, and the model's figures."""
         category = self.parameters["category"]
         folder = Path(self.parameters["captures_dir"]).expanduser()
         captures = [path for path in find_captures([folder]) if read_info(path).category == category]
@@ -109,7 +110,11 @@ class RetrainNode(Node):
             raise SurfposeError(f"{folder}: no capture of the category {category!r} in it")
         out = Path(self.parameters["output_dir"] or f"models/{category}").expanduser()
         work = Path(self.parameters["work_dir"] or f"work/{category}").expanduser()
-        return retrain(captures, category, out, work, self._settings(), self._on_progress)
+        settings = self._settings()
+        report = retrain(captures, category, out, work, settings, self._on_progress)
+        return report, measure_own_frames(
+            out, captures, work / "surfaces", settings.device, self._on_progress
+        )
 
     def _settings(self) -> RetrainSettings:
         device = self.parameters["device"]

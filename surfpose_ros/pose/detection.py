@@ -1,6 +1,7 @@
 """What the estimator says of one image; messages/ turns it into ROS, the command line into JSON."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -30,11 +31,12 @@ class Detection:
     Attributes:
         category: name of the category model.
         score: calibrated probability that an object is there and the first pose is within 30 degrees.
-        box: (x, y, width, height) in pixels.
+        box: (x, y, width, height) in pixels, (0, 0) the image's upper left corner.
         hypotheses: best first; several where the object is ambiguous.
         size: bounding box along the object's axes, ``(3,)``; metres, or diagonals if not `metric`.
         metric: False if the camera's intrinsics or the category's size are unknown; only the
             rotation and the position in the image hold then.
+        evidence: what the score is made of, by name; see `surfpose_ros.pose.calibrate`.
     """
 
     category: str
@@ -43,6 +45,7 @@ class Detection:
     hypotheses: tuple[PoseHypothesis, ...]
     size: np.ndarray
     metric: bool
+    evidence: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,8 @@ from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.pose.crop import CropPoses, CropSearch, SearchSettings
 from surfpose_ros.pose.depth import scale_from_depth
 from surfpose_ros.pose.detection import Detection, PoseHypothesis, PoseResult
-from surfpose_ros.pose.localise import propose_boxes
-
-STRIDE = 8  # pixels of a crop a cell
-BOX_PADDING = 8.0  # shortest side of a box that is worth looking at, pixels
+from surfpose_ros.pose.localise import OVERLAP, STRIDE, middle, overlap, propose
+from surfpose_ros.pose.score import detection_score, log_odds
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,8 @@ class PoseEstimator:
         Args:
             image: ``(H, W, 3)`` uint8 RGB, undistorted.
             camera: intrinsics; None if unknown: rotations and image positions hold, distances do not.
-            boxes: (x, y, width, height) of objects somebody else has found, ``(N, 4)``; None to search.
+            boxes: (x, y, width, height) of objects somebody else has found, ``(N, 4)``, (0, 0) the image's
+                upper left corner; None to search.
             masks: of the same objects, ``(N, H, W)`` bool; their boxes are taken.
             depth: aligned with the image, metres, ``(H, W)``; zero or NaN where unknown.
 
@@ -74,16 +73,18 @@ class PoseEstimator:
         detections: list[Detection] = []
         best = 0.0
         for search in self.searches:
-            given = None if boxes is None else [check_box(box, image) for box in boxes]
-            wanted = (
-                propose_boxes(image, search.model, self.settings.max_objects) if given is None else given
-            )
+            if boxes is None:
+                proposals = propose(image, search.model, self.settings.max_objects)
+                wanted = [proposal.box for proposal in proposals]
+            else:
+                wanted = [check_box(box, image) for box in boxes]
             clock.lap("localise")
-            found = [self._estimate(image, camera, box, search, depth, clock) for box in wanted]
+            found = [self._estimate(image, camera, box, boxes is not None, search, depth, clock)
+                     for box in wanted]  # fmt: skip
             best = max([best, *(detection.score for detection in found)])
             # A given box holds an object, says whoever gave it: it is never dropped.
-            least = self.settings.threshold if given is None else 0.0
-            detections += _suppress([d for d in found if d.score >= least], given is not None)
+            least = self.settings.threshold if boxes is None else 0.0
+            detections += _suppress([d for d in found if d.score >= least], boxes is not None)
         detections.sort(key=lambda detection: -detection.score)
         reason = "" if detections else self._why_empty(boxes, best)
         return PoseResult(tuple(detections), best, reason, clock.seconds)
@@ -98,6 +99,7 @@ class PoseEstimator:
         image: np.ndarray,
         camera: Camera | None,
         box: tuple[float, float, float, float],
+        box_exact: bool,
         search: CropSearch,
         depth: np.ndarray | None,
         clock: "_Clock",
@@ -109,12 +111,18 @@ class PoseEstimator:
         crop, crop_camera = box_crop(image, box, whole, size, CROP_MARGIN)
         pixels = torch.from_numpy(crop).to(model.device).permute(2, 0, 1)[None].float() / 255
         with torch.inference_mode():
-            features, view_logits = model.network(pixels)
+            output = model.network(pixels)
             clock.lap("network")
             cells = crop_camera.cropped(0, 0, size // STRIDE, size // STRIDE, 1 / STRIDE)
             intrinsics = torch.from_numpy(cells.matrix) if camera is not None else None
-            poses = search(features[0], view_logits[0], intrinsics, box_in_cells(box, size))
-        detection = to_detection(poses, search, box, camera is not None)
+            outline = box_in_cells(box, size)
+            told, chance = middle(output)
+            if not box_exact:
+                outline = told
+            poses = search(output.features[0], output.view_logits[0], intrinsics, outline)
+        if not box_exact:
+            box = box_in_image(told, crop_camera, whole)
+        detection = to_detection(poses, search, box, chance, camera is not None)
         if depth is not None and camera is not None:
             detection = scale_from_depth(detection, search.caster, camera, depth)
         clock.lap("pose")
@@ -122,9 +130,13 @@ class PoseEstimator:
 
 
 def to_detection(
-    poses: CropPoses, search: CropSearch, box: tuple[float, float, float, float], has_camera: bool
+    poses: CropPoses,
+    search: CropSearch,
+    box: tuple[float, float, float, float],
+    chance: float,
+    has_camera: bool,
 ) -> Detection:
-    """A crop's poses as the rest of the world wants them."""
+    """A crop's poses, and the chance that it shows the object, as the rest of the world wants them."""
     model = search.model
     metric = has_camera and model.size_m is not None
     unit = model.size_m if metric and model.size_m else 1.0
@@ -135,11 +147,11 @@ def to_detection(
         pose[:3, :3] = poses.hypotheses.rotation[index].double().cpu().numpy()
         pose[:3, 3] = poses.hypotheses.translation[index].double().cpu().numpy() * unit
         hypotheses.append(PoseHypothesis(pose, weight, _covariance(poses.information[index], unit)))
-    calibration = model.info.calibration
-    score = 1 / (1 + np.exp(-calibration["slope"] * (poses.gain - calibration["offset"])))
+    evidence = {"gain": poses.gain, "chance": log_odds(chance)}
+    score = detection_score(evidence, model.info.calibration)
     extent = model.template.extent * np.exp(poses.hypotheses.stretch[0].cpu().numpy())
     size = extent / np.linalg.norm(extent) * unit
-    return Detection(model.name, float(score), box, tuple(hypotheses), size, metric)
+    return Detection(model.name, score, box, tuple(hypotheses), size, metric, evidence)
 
 
 def box_in_cells(box: tuple[float, float, float, float], size: int) -> Tensor:
@@ -171,8 +183,8 @@ def check_box(box: np.ndarray, image: np.ndarray) -> tuple[float, float, float, 
         SurfposeError: not finite, empty, or wholly outside.
     """
     x, y, width, height = (float(value) for value in box)
-    left, top = max(x, -0.5), max(y, -0.5)
-    right, bottom = min(x + width, image.shape[1] - 0.5), min(y + height, image.shape[0] - 0.5)
+    left, top = max(x, 0.0), max(y, 0.0)
+    right, bottom = min(x + width, float(image.shape[1])), min(y + height, float(image.shape[0]))
     if not np.isfinite(box).all() or right - left < 1 or bottom - top < 1:
         raise SurfposeError(
             f"box ({x:g}, {y:g}, {width:g}, {height:g}) holds no pixel of the "
@@ -186,8 +198,8 @@ def _mask_box(mask: np.ndarray) -> tuple[float, float, float, float]:
     if not len(rows):
         raise SurfposeError("a mask is empty; leave out objects that are not seen")
     return (
-        columns[0] - 0.5,
-        rows[0] - 0.5,
+        float(columns[0]),
+        float(rows[0]),
         float(columns[-1] - columns[0] + 1),
         float(rows[-1] - rows[0] + 1),
     )
@@ -203,20 +215,20 @@ def _covariance(information: Tensor, unit: float) -> np.ndarray:
 
 
 def _suppress(detections: list[Detection], given: bool) -> list[Detection]:
-    """Drop detections that mostly share a better one's box; boxes that were given all stay."""
+    """Drop detections of what a better one has found already; boxes that were given all stay."""
     kept: list[Detection] = []
     for detection in sorted(detections, key=lambda d: -d.score):
-        if given or all(_overlap(detection.box, other.box) < 0.5 for other in kept):
+        if given or all(overlap(detection.box, other.box) < OVERLAP for other in kept):
             kept.append(detection)
     return kept
 
 
-def _overlap(first: tuple[float, ...], second: tuple[float, ...]) -> float:
-    """Intersection over the smaller box's area."""
-    width = min(first[0] + first[2], second[0] + second[2]) - max(first[0], second[0])
-    height = min(first[1] + first[3], second[1] + second[3]) - max(first[1], second[1])
-    smaller = min(first[2] * first[3], second[2] * second[3])
-    return max(width, 0) * max(height, 0) / smaller
+def box_in_image(cells: Tensor, crop: Camera, image: Camera) -> tuple[float, float, float, float]:
+    """x, y, width, height in the image of a box in cells (low x, low y, high x, high y) of its crop."""
+    scale = crop.matrix[0, 0] / image.matrix[0, 0]
+    origin = image.matrix[:2, 2] + 0.5 - (crop.matrix[:2, 2] + 0.5) / scale
+    low, high = (cells.numpy().reshape(2, 2) + 0.5) * STRIDE / scale + origin
+    return float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1])
 
 
 class _Clock:

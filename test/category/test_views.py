@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis.strategies import floats
 
 from surfpose_ros.category.augment import Augmentation, Augmenter
+from surfpose_ros.category.distractors import make_distractors
 from surfpose_ros.category.loss import CLUTTER
 from surfpose_ros.category.template import mean_template
 from surfpose_ros.category.views import SIZE, TrainingViews, box_crop, collect_views
@@ -52,6 +53,9 @@ def test_view_directions_point_from_the_object_to_the_camera(eggs):
     assert views.rolls.abs().max() < 1e-4
 
 
+THINGS = make_distractors(0, 4)
+
+
 def painted_views(count: int) -> TrainingViews:
     """Views whose red channel encodes the label: left half vertex 0, right half vertex 1."""
     images = torch.zeros(count, 3, SIZE, SIZE, dtype=torch.uint8)
@@ -64,9 +68,9 @@ def painted_views(count: int) -> TrainingViews:
 
 
 def test_labels_follow_the_picture_through_every_warp():
-    plain = Augmentation(occlude=0.0, absent=0.0, colour=0.0, keep_background=1.0, roll_deg=180.0)
-    augment = Augmenter(plain, 64, 8, torch.Generator().manual_seed(0), None)
-    images, labels = augment(painted_views(16))
+    plain = Augmentation(occlude=0.0, absent=0.0, colour=0.0, keep_background=1.0, roll_deg=180.0, far=0.0)
+    augment = Augmenter(plain, 64, 8, torch.Generator().manual_seed(0), THINGS)
+    images, labels, *_ = augment(painted_views(16))
     red = torch.nn.functional.avg_pool2d(images[:, :1], 8)[:, 0]
     certain = (labels >= 0) & ((red - 0.5).abs() > 0.3)
     assert certain.float().mean() > 0.5
@@ -75,27 +79,27 @@ def test_labels_follow_the_picture_through_every_warp():
 
 def test_what_an_occluder_covers_becomes_clutter():
     covering = Augmentation(occlude=1.0, absent=0.0, colour=0.0, scale=0.0, shift=0.0)
-    augment = Augmenter(covering, 64, 8, torch.Generator().manual_seed(0), None)
-    _, labels = augment(painted_views(32))
+    augment = Augmenter(covering, 64, 8, torch.Generator().manual_seed(0), THINGS)
+    labels = augment(painted_views(32)).labels
     assert 0.02 < (labels == CLUTTER).float().mean() < 0.5
 
 
 def test_an_absent_object_leaves_clutter_everywhere():
-    augment = Augmenter(Augmentation(absent=1.0), 64, 8, torch.Generator().manual_seed(0), None)
-    _, labels = augment(painted_views(4))
+    augment = Augmenter(Augmentation(absent=1.0), 64, 8, torch.Generator().manual_seed(0), THINGS)
+    labels = augment(painted_views(4)).labels
     assert (labels == CLUTTER).all()
 
 
 def test_two_augmenters_of_one_seed_draw_the_same_batches():
-    first = Augmenter(Augmentation(), 64, 8, torch.Generator().manual_seed(3), None)(painted_views(4))
-    second = Augmenter(Augmentation(), 64, 8, torch.Generator().manual_seed(3), None)(painted_views(4))
+    first = Augmenter(Augmentation(), 64, 8, torch.Generator().manual_seed(3), THINGS)(painted_views(4))
+    second = Augmenter(Augmentation(), 64, 8, torch.Generator().manual_seed(3), THINGS)(painted_views(4))
     assert torch.equal(first[0], second[0]) and torch.equal(first[1], second[1])
 
 
 def test_given_photos_are_pasted_behind_the_object():
     photos = torch.full((2, 3, 80, 80), 255, dtype=torch.uint8)
     photos[:, 1:] = 0
-    augment = Augmenter(Augmentation(), 64, 8, torch.Generator().manual_seed(0), photos)
-    pasted = augment.backgrounds(32, torch.device("cpu"))
+    augment = Augmenter(Augmentation(distract=0.0), 64, 8, torch.Generator().manual_seed(0), THINGS, photos)
+    pasted = augment.backgrounds(32)
     red = (pasted[:, 0] > 0.99) & (pasted[:, 1:].amax(dim=1) < 0.01)
     assert red.flatten(1).all(dim=1).float().mean() > 0.4

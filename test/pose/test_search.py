@@ -140,7 +140,7 @@ def test_a_box_outside_the_image_is_refused_and_one_over_its_border_is_cut():
         check_box(np.array([300, 10, 20, 20]), image)
     with pytest.raises(SurfposeError, match="holds no pixel"):
         check_box(np.array([np.nan, 10, 20, 20]), image)
-    assert check_box(np.array([190, 90, 50, 50]), image) == (190, 90, 9.5, 9.5)
+    assert check_box(np.array([190, 90, 50, 50]), image) == (190, 90, 10, 10)
 
 
 def test_an_estimator_without_models_is_refused():

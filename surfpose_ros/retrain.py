@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -15,10 +15,12 @@ from surfpose_ros.category.model import CategoryModel, load_category_model, save
 from surfpose_ros.category.train import TrainSettings, train_category
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.files import read_json, write_json
+from surfpose_ros.pose.calibrate import calibrate
 from surfpose_ros.progress import Progress, silent
 from surfpose_ros.surface.batch import reconstruct_captures
 from surfpose_ros.surface.reconstruct import ReconstructSettings
 from surfpose_ros.surface.surface import Surface, load_surface, surface_made_from
+from surfpose_ros.video.object_video import ObjectVideo
 from surfpose_ros.video.reader import read_capture
 
 STAMP_VERSION = 1
@@ -97,6 +99,19 @@ def retrain(
     )
 
 
+def learn(
+    videos: Iterable[ObjectVideo],
+    surfaces: dict[str, Surface],
+    alignment: Alignment,
+    settings: TrainSettings,
+    device: torch.device,
+    progress: Progress = silent,
+) -> CategoryModel:
+    """Train a category, then find out what its scores are worth."""
+    model, views = train_category(videos, surfaces, alignment, settings, device, progress)
+    return calibrate(model, views, settings.calibration, settings.seed, progress)
+
+
 def _aligned(
     surfaces: dict[str, Surface],
     made_from: str,
@@ -137,7 +152,7 @@ def _trained(
         return load_category_model(out, device)
     folders = {capture.resolve().name: capture for capture in captures}
     videos = (read_capture(folders[name], poses="none") for name in sorted(alignment.canonical_from_video))
-    model = train_category(videos, surfaces, alignment, settings.train, device, progress)
+    model = learn(videos, surfaces, alignment, settings.train, device, progress)
     save_category_model(model, out)
     write_json(stamp, {"format_version": STAMP_VERSION, "made_from": wanted})
     return model
