@@ -4,11 +4,12 @@ import hashlib
 
 import torch
 
+from surfpose_ros.backbones.dinov2 import DinoV2
 from surfpose_ros.backbones.interface import Backbone
 from surfpose_ros.backbones.mobilenet_v2 import MobileNetV2
 from surfpose_ros.errors import SurfposeError
 
-BACKBONES: dict[str, type[Backbone]] = {"mobilenet_v2": MobileNetV2}
+BACKBONES: dict[str, type[Backbone]] = {"dinov2_vits14": DinoV2, "mobilenet_v2": MobileNetV2}
 DEFAULT_BACKBONE = "mobilenet_v2"
 
 
@@ -16,7 +17,7 @@ def load_backbone(name: str = DEFAULT_BACKBONE, device: torch.device | str = "cp
     """The backbone with its weights, frozen and in evaluation mode.
 
     Raises:
-        SurfposeError: no backbone of that name.
+        SurfposeError: no backbone of that name, or its weights cannot be had.
     """
     if name not in BACKBONES:
         raise SurfposeError(f"no backbone is called {name!r}; there are {', '.join(sorted(BACKBONES))}")

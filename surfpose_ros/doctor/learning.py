@@ -2,10 +2,11 @@
 
 import hashlib
 import importlib.util
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from surfpose_ros.backbones.registry import BACKBONES
+from surfpose_ros.backbones.dinov2 import WEIGHTS_VARIABLE, read_weights
 from surfpose_ros.category.model import load_category_model
 from surfpose_ros.doctor.check import Check
 from surfpose_ros.errors import SurfposeError
@@ -30,7 +31,7 @@ def check_backbones(weights: Path | None = None) -> list[Check]:
     for line in filter(None, listing):
         expected, name = line.split()
         checks.append(_check_weights(weights / name, expected))
-    return [*checks, *([_check_dinov2()] if "dinov2_vits14" in BACKBONES else [])]
+    return [*checks, _check_dinov2()]
 
 
 def check_models(folders: Sequence[Path] = ()) -> list[Check]:
@@ -52,9 +53,18 @@ def _check_weights(path: Path, expected: str) -> Check:
 
 
 def _check_dinov2() -> Check:
-    found = 'optional, not installed: pip install "surfpose_ros[dinov2]"'
-    if importlib.util.find_spec("transformers"):
-        found = "transformers is there; weights from the hub or a file"
+    found = (
+        f"optional: name a weight file in {WEIGHTS_VARIABLE}, or take it from the hub with "
+        'pip install "surfpose_ros[dinov2]"'
+    )
+    if named := os.environ.get(WEIGHTS_VARIABLE):
+        try:
+            read_weights(Path(named))
+        except SurfposeError as error:
+            return Check("backbone dinov2_vits14", "problem", str(error), "name another file")
+        found = f"weights in {named}"
+    elif importlib.util.find_spec("huggingface_hub"):
+        found = "huggingface_hub is there; the weights come from the hub"
     return Check("backbone dinov2_vits14", "ok", found)
 
 

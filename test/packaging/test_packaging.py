@@ -31,7 +31,7 @@ FROM_DEBIAN = {
     "matplotlib": "python3-matplotlib",
 }
 # Imported only where installed: module, and the extra that brings it.
-OPTIONAL = {"transformers": "dinov2", "pycolmap": "sfm", "google": "datasets", "open3d": "open3d"}
+OPTIONAL = {"huggingface_hub": "dinov2", "pycolmap": "sfm", "google": "datasets", "open3d": "open3d"}
 
 
 def requirements(text):
