@@ -19,6 +19,7 @@ from surfpose_ros.progress import Progress, track
 # Beginnings of names whose numbers are better when larger, or smaller; anything else is left unjudged.
 _LARGER = (
     "acc",
+    "add",
     "auc",
     "iou",
     "found",

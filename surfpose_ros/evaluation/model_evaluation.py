@@ -159,7 +159,8 @@ def label_frame(
         symmetry = model.symmetry.turned(torch.from_numpy(rotation.T))
     else:
         symmetry = parse_symmetry(request.symmetry)
-    frame = LabelFrame(rotation=rotation, symmetry=symmetry)
+    mesh = model.template.mesh
+    frame = LabelFrame(rotation=rotation, symmetry=symmetry, points=mesh.vertices / mesh.diagonal)
     return frame, [said] + ([f"symmetry: {symmetry}"] if symmetry else [])
 
 

@@ -13,7 +13,13 @@ import numpy as np
 
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.evaluation.boxes import box_overlap_2d, box_overlap_3d
-from surfpose_ros.evaluation.metrics import Array, heading_error, rotation_error
+from surfpose_ros.evaluation.metrics import (
+    Array,
+    average_distance,
+    average_nearest_distance,
+    heading_error,
+    rotation_error,
+)
 from surfpose_ros.evaluation.samples import PoseSample
 from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.geometry.symmetry import Symmetry
@@ -36,17 +42,26 @@ class LabelFrame:
         rotation: ``canonical_from_label``, ``(3, 3)``.
         origin: of the labels' frame in the canonical frame, metres, ``(3,)``.
         symmetry: turns of the object that are forgiven, in the labels' frame.
+        points: on the object in the canonical frame, of unit diagonal, ``(P, 3)``, for ADD; may be none.
     """
 
     rotation: Array = field(default_factory=lambda: np.eye(3))
     origin: Array = field(default_factory=lambda: np.zeros(3))
     symmetry: Symmetry = field(default_factory=Symmetry)
+    points: Array = field(default_factory=lambda: np.zeros((0, 3)))
 
     def camera_from_label(self, camera_from_canonical: Array) -> Array:
         """A pose of the model as the labels would say it, ``(4, 4)``."""
         pose = camera_from_canonical.copy()
         pose[:3, :3] = camera_from_canonical[:3, :3] @ self.rotation
         pose[:3, 3] += camera_from_canonical[:3, :3] @ self.origin
+        return pose
+
+    def camera_from_canonical(self, camera_from_label: Array) -> Array:
+        """A labelled pose as the model would say it, ``(4, 4)``."""
+        pose = camera_from_label.copy()
+        pose[:3, :3] = camera_from_label[:3, :3] @ self.rotation.T
+        pose[:3, 3] -= pose[:3, :3] @ self.origin
         return pose
 
 
@@ -65,6 +80,8 @@ class Outcome:
         translation_m: distance of the origins; NaN too where no translation is known.
         overlap: of the boxes in the image; NaN where no box is labelled.
         overlap_3d: of the boxes in space; NaN where no size is labelled.
+        add: mean distance of the object's points from where they should be, in its diagonals (ADD).
+        adds: the same from the nearest point of the object (ADD-S).
         seconds: that the estimator took.
         found: everything that the model found in the image, where it searched; else empty.
     """
@@ -79,6 +96,8 @@ class Outcome:
     translation_m: float = NAN
     overlap: float = NAN
     overlap_3d: float = NAN
+    add: float = NAN
+    adds: float = NAN
     seconds: float = 0.0
     found: tuple[Detection, ...] = ()
 
@@ -174,11 +193,16 @@ def compare(
     pose = poses[0]
     true = sample.camera_from_object
     errors = rotation_error(np.stack([p[:3, :3] for p in poses]), sample.rotation)
-    translation = overlap_3d = overlap = NAN
+    translation = overlap_3d = overlap = add = adds = NAN
     if true is not None and detection.metric:
         translation = float(np.linalg.norm(pose[:3, 3] - true[:3, 3]))
+        found = detection.hypotheses[0].camera_from_object
+        diagonal = float(np.linalg.norm(detection.size if sample.size is None else sample.size))
+        if len(frame.points):
+            points, canonical = frame.points * diagonal, frame.camera_from_canonical(true)
+            add = float(average_distance(found, canonical, points)) / diagonal
+            adds = average_nearest_distance(found, canonical, points) / diagonal
         if sample.size is not None:
-            found = detection.hypotheses[0].camera_from_object
             overlap_3d = box_overlap_3d(found, detection.size, true, sample.size)
     if sample.box is not None:
         overlap = float(box_overlap_2d([detection.box], [sample.box])[0, 0])
@@ -193,5 +217,7 @@ def compare(
         translation_m=translation,
         overlap=overlap,
         overlap_3d=overlap_3d,
+        add=add,
+        adds=adds,
         seconds=seconds,
     )

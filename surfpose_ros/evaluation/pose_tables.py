@@ -9,7 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surfpose_ros.evaluation.detections import detection_figures
-from surfpose_ros.evaluation.metrics import FLIP_DEG, Array, bootstrap_interval, rotation_figures, within
+from surfpose_ros.evaluation.metrics import (
+    FLIP_DEG,
+    Array,
+    accuracy,
+    bootstrap_interval,
+    rotation_figures,
+    within,
+)
 from surfpose_ros.evaluation.pose import MATCH_OVERLAP, Outcome, constant_guess
 from surfpose_ros.evaluation.tables import Cell, Table
 
@@ -169,6 +176,8 @@ def _translation_figures(outcomes: Sequence[Outcome]) -> dict[str, float | None]
         "median_m": float(np.median(found)) if found.size else None,
         "5deg_5cm": within(rotation, translation, 5, 0.05),
         "10deg_10cm": within(rotation, translation, 10, 0.10),
+        "add10": accuracy([outcome.add for outcome in known], 0.1),
+        "adds10": accuracy([outcome.adds for outcome in known], 0.1),
     }
     if any(outcome.sample.size is not None for outcome in known):
         figures |= {f"iou{level}": float((overlap >= level / 100).mean()) for level in (25, 50, 75)}
@@ -178,7 +187,12 @@ def _translation_figures(outcomes: Sequence[Outcome]) -> dict[str, float | None]
 def _translation_table(figures: dict[str, float | None]) -> Table:
     median = figures["median_m"]
     shares = {key: value for key, value in figures.items() if key not in ("n", "median_m")}
-    names = {"5deg_5cm": "5 deg 5 cm %", "10deg_10cm": "10 deg 10 cm %"}
+    names = {
+        "5deg_5cm": "5 deg 5 cm %",
+        "10deg_10cm": "10 deg 10 cm %",
+        "add10": "ADD %",
+        "adds10": "ADD-S %",
+    }
     columns = ["n", "median cm", *(names.get(key, f"3D IoU {key[3:]} %") for key in shares)]
     cells: list[Cell] = [int(figures["n"] or 0), None if median is None else 100 * median]
     return Table("Position", columns, [[*cells, *(100 * (value or 0.0) for value in shares.values())]])

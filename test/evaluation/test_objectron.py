@@ -7,6 +7,7 @@ from scipy.spatial.transform import Rotation
 
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.evaluation.datasets import objectron
+from surfpose_ros.evaluation.datasets.registry import read_dataset
 
 pytest.importorskip("google.protobuf")
 
@@ -73,6 +74,25 @@ def test_boxes_are_drawn_where_the_authors_draw_them(tmp_path):
     np.testing.assert_allclose(pixels[:, :2] / pixels[:, 2:], published_pixels(world) - 0.5, atol=1e-4)
     np.testing.assert_allclose(sample.size, SCALE[[2, 0, 1]], atol=1e-6)
     assert sample.category == "cup"
+
+
+def test_the_downloaded_videos_of_a_split_are_read_by_the_name_of_the_data_set(tmp_path):
+    index = tmp_path / "v1" / "index" / "cup_annotations_test"
+    with pytest.raises(SurfposeError, match="cup_annotations_test: the list of test videos is missing"):
+        read_dataset("objectron", tmp_path, "cup")
+    index.parent.mkdir(parents=True)
+    index.write_text(f"{VIDEO}\ncup/batch-9/9\n")
+    with pytest.raises(SurfposeError, match="none of the 2 videos of cup_annotations_test"):
+        read_dataset("objectron", tmp_path, "cup")
+    write(tmp_path)
+    (sample,) = read_dataset("objectron", tmp_path, "cup")
+    assert sample.name == f"{VIDEO}/000000#0"
+    assert sample.path == tmp_path / "frames" / VIDEO / "000000.jpg"
+
+
+def test_co3d_says_why_no_pose_can_be_scored_on_it(tmp_path):
+    with pytest.raises(SurfposeError, match="paper-alignment"):
+        read_dataset("co3d", tmp_path, "cup")
 
 
 def test_hidden_objects_are_left_out(tmp_path):

@@ -164,6 +164,27 @@ def test_translations_and_sizes_bring_their_own_figures(picture):
     assert figures["median_m"] == pytest.approx(0.045)
 
 
+def test_points_of_the_object_are_as_far_off_as_the_pose_is_whatever_the_labels_frame(picture):
+    generator = np.random.default_rng(0)
+    link = LabelFrame(
+        Rotation.random(rng=generator).as_matrix(),
+        origin=np.array([0.01, 0.02, -0.03]),
+        points=generator.normal(size=(500, 3)),
+    )
+    size = np.array([0.2, 0.1, 0.1])
+    found = detection(viewed(20), translation=(0, 0, 1), size=size)
+    true = link.camera_from_label(found.hypotheses[0].camera_from_object)
+    shifted = true[:3, 3] + [0.02, 0, 0]
+    sample = PoseSample("a", picture, true[:3, :3], translation=shifted, size=size)
+    outcome = compare(sample, found, link)
+    assert outcome.add == pytest.approx(0.02 / np.linalg.norm(size))
+    assert outcome.adds <= outcome.add + 1e-9
+    back = link.camera_from_canonical(link.camera_from_label(true))
+    np.testing.assert_allclose(back, true, atol=1e-12)
+    figures = pose_figures([outcome, compare(sample, None, link)])["translation"]
+    assert (figures["add10"], figures["adds10"]) == (0.5, 0.5)
+
+
 def test_the_constant_guess_is_the_best_single_rotation():
     generator = np.random.default_rng(0)
     crowd = Rotation.from_rotvec(0.1 * generator.normal(size=(30, 3)))

@@ -39,6 +39,26 @@ _SCHEMA = {
 }  # fmt: skip
 
 
+def read_objectron_split(root: Path, category: str, split: str) -> list[PoseSample]:
+    """The boxes in the downloaded videos of a split, one frame a second; frames are kept in `ROOT/frames`.
+
+    Args:
+        root: laid out as the bucket: `v1/index`, `annotations`, `videos`.
+        category: such as cup.
+        split: train or test.
+
+    Raises:
+        SurfposeError: no index, none of its videos, or as `read_objectron`.
+    """
+    index = root / "v1" / "index" / f"{category}_annotations_{split}"
+    videos = require(index, f"the list of {split} videos", SOURCE).read_text(encoding="utf-8").split()
+    here = [video for video in videos if (root / "annotations" / f"{video}.pbdata").is_file()]
+    if not here:
+        raise SurfposeError(f"{root / 'annotations'}: none of the {len(videos)} videos of {index.name}; "
+                            f"get some from {SOURCE}")  # fmt: skip
+    return [sample for video in here for sample in read_objectron(root, video, root / "frames")]
+
+
 def read_objectron(
     root: Path, video: str, frames_out: Path, every: int = 30, min_visible: float = 0.1
 ) -> list[PoseSample]:

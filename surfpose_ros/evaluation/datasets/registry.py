@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from surfpose_ros.errors import SurfposeError
-from surfpose_ros.evaluation.datasets import bop, eth80, imagenet3d, pascal3d, stanford_cars3d
+from surfpose_ros.evaluation.datasets import bop, eth80, imagenet3d, objectron, pascal3d, stanford_cars3d
 from surfpose_ros.evaluation.samples import PoseSample
 
 
@@ -34,6 +34,7 @@ DATASETS = {
         stanford_cars3d.SOURCE,
     ),
     "eth80": Dataset(lambda root, category, split: eth80.read_eth80(root, category), "all", eth80.SOURCE),
+    "objectron": Dataset(objectron.read_objectron_split, "test", objectron.SOURCE),
     "bop": Dataset(lambda root, category, split: bop.read_bop(root, split), "test", bop.SOURCE),
 }
 
@@ -44,6 +45,11 @@ def read_dataset(name: str, root: Path, category: str, split: str | None = None)
     Raises:
         SurfposeError: an unknown data set, or parts of it missing (the message says where to get them).
     """
+    if name == "co3d":
+        raise SurfposeError(
+            "co3d labels cameras, and no object's rotation: no pose can be scored on it. Its videos are "
+            "aligned and scored by `surfpose benchmark paper-alignment --co3d`"
+        )
     if name not in DATASETS:
         raise SurfposeError(f"no reader for the data set {name!r}; there are {', '.join(DATASETS)}")
     dataset = DATASETS[name]
