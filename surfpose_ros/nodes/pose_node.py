@@ -166,7 +166,8 @@ class PoseNode(LifecycleNode):
     def _report_state(self) -> None:
         level = Level.OK if self._state == "active" or self._starting else Level.WARN
         hint = {
-            "unconfigured": "unconfigured: ros2 lifecycle set {} configure, or the parameter autostart",
+            "unconfigured": "unconfigured: ros2 lifecycle set {} configure, or "
+            + ("call ~/reload" if self.parameters["autostart"] else "the parameter autostart"),
             "inactive": "inactive: ros2 lifecycle set {} activate",
         }.get(self._state, self._state)
         self._reporter.report(Status("state", level, hint.format(self.get_fully_qualified_name())))

@@ -59,9 +59,15 @@ class Talker:
         while time.monotonic() < end:
             self.executor.spin_once(timeout_sec=0.02)
 
-    def until(self, ready: Callable[[], Any], what: str, doing: Callable[[], Any] = lambda: None) -> Any:
+    def until(
+        self,
+        ready: Callable[[], Any],
+        what: str,
+        doing: Callable[[], Any] = lambda: None,
+        patience: float = PATIENCE,
+    ) -> Any:
         """Spin until `ready` returns something true, calling `doing` ten times a second."""
-        end, again = time.monotonic() + PATIENCE, 0.0
+        end, again = time.monotonic() + patience, 0.0
         while time.monotonic() < end:
             if time.monotonic() >= again:
                 doing()
@@ -71,7 +77,7 @@ class Talker:
             if result:
                 return result
         pytest.fail(
-            f"waited {PATIENCE:.0f} s for {what}; heard { ({k: len(v) for k, v in self.heard.items()}) }"
+            f"waited {patience:.0f} s for {what}; heard { ({k: len(v) for k, v in self.heard.items()}) }"
         )
 
     def call(self, kind: Any, name: str, request: Any) -> Any:
@@ -123,13 +129,15 @@ def talker(ros_domain: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Talker]
 def start(ros_domain: int, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen]]:
     """Start a node as a process: ``start("pose_node", threshold=0.1)``; all are ended after the test.
 
-    `without` names packages that the process is made to find missing.
+    `without` names packages that the process is made to find missing, `first` is code to run before.
     """
     running: list[subprocess.Popen] = []
 
-    def start_node(name: str, without: tuple[str, ...] = (), **parameters: Any) -> subprocess.Popen:
+    def start_node(
+        name: str, without: tuple[str, ...] = (), first: str = "", **parameters: Any
+    ) -> subprocess.Popen:
         arguments = [f"{key}:={_text(value)}" for key, value in parameters.items()]
-        program = f"import sys; sys.modules.update(dict.fromkeys({list(without)})); "
+        program = f"import sys; sys.modules.update(dict.fromkeys({list(without)}))\n{first}\n"
         program += f"from surfpose_ros.nodes.{name} import main; main()"
         command = [sys.executable, "-c", program]
         if arguments:
