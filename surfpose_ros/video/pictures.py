@@ -8,24 +8,8 @@ import numpy as np
 
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.geometry.cameras import Camera
+from surfpose_ros.video.encodings import colour_of, imdecode, pixels_of
 
-# encoding of sensor_msgs/Image: (dtype, channels, OpenCV conversion to RGB or None)
-_COLOUR = {
-    "rgb8": (np.uint8, 3, None),
-    "bgr8": (np.uint8, 3, cv2.COLOR_BGR2RGB),
-    "rgba8": (np.uint8, 4, cv2.COLOR_RGBA2RGB),
-    "bgra8": (np.uint8, 4, cv2.COLOR_BGRA2RGB),
-    "mono8": (np.uint8, 1, cv2.COLOR_GRAY2RGB),
-    "8UC1": (np.uint8, 1, cv2.COLOR_GRAY2RGB),
-    "8UC3": (np.uint8, 3, cv2.COLOR_BGR2RGB),
-    "yuv422_yuy2": (np.uint8, 2, cv2.COLOR_YUV2RGB_YUY2),
-    "yuv422": (np.uint8, 2, cv2.COLOR_YUV2RGB_UYVY),
-    # ROS names a Bayer pattern by its top-left 2x2 pixels, OpenCV's plain names by the next 2x2.
-    "bayer_rggb8": (np.uint8, 1, cv2.COLOR_BayerBG2RGB),
-    "bayer_bggr8": (np.uint8, 1, cv2.COLOR_BayerRG2RGB),
-    "bayer_gbrg8": (np.uint8, 1, cv2.COLOR_BayerGR2RGB),
-    "bayer_grbg8": (np.uint8, 1, cv2.COLOR_BayerGB2RGB),
-}
 _PLAIN = {
     "mono16": np.uint16,
     "16UC1": np.uint16,
@@ -40,16 +24,10 @@ def picture_from_message(message: Any, where: str) -> np.ndarray:
     Raises:
         SurfposeError: an encoding that is not known, or data that do not fit.
     """
-    if hasattr(message, "format"):
-        return decode_picture(np.asarray(message.data, np.uint8).tobytes(), where)
-    if message.encoding not in _COLOUR:
-        raise SurfposeError(
-            f"{where}: image encoding {message.encoding!r} is not known; record rgb8 or bgr8"
-        )
-    dtype, channels, conversion = _COLOUR[message.encoding]
-    pixels = _rows(message, np.dtype(dtype), channels, where)
-    picture = pixels if conversion is None else cv2.cvtColor(pixels, conversion)
-    return np.ascontiguousarray(picture)
+    try:
+        return colour_of(message)
+    except SurfposeError as error:
+        raise SurfposeError(f"{where}: {error}; record it again") from None
 
 
 def plane_from_message(message: Any, where: str) -> np.ndarray:
@@ -58,32 +36,18 @@ def plane_from_message(message: Any, where: str) -> np.ndarray:
     Raises:
         SurfposeError: as `picture_from_message`.
     """
-    if hasattr(message, "format"):
-        data = np.asarray(message.data, np.uint8)
-        # compressedDepth puts a header of 12 bytes before the PNG (image_transport_plugins).
-        start = 12 if "compressedDepth" in message.format else 0
-        plane = cv2.imdecode(data[start:], cv2.IMREAD_UNCHANGED)
-        if plane is None:
-            raise SurfposeError(f"{where}: cannot be decoded; record it again")
-        return plane if plane.ndim == 2 else plane.max(axis=2)
-    if message.encoding in _PLAIN:
-        return _rows(message, np.dtype(_PLAIN[message.encoding]), 1, where)
+    try:
+        if hasattr(message, "format"):
+            # compressedDepth puts a header of 12 bytes before the PNG (image_transport_plugins).
+            start = 12 if "compressedDepth" in message.format else 0
+            data = np.frombuffer(message.data, np.uint8)[start:]
+            plane = imdecode(data, cv2.IMREAD_UNCHANGED, message.format)
+            return plane if plane.ndim == 2 else plane.max(axis=2)
+        if message.encoding in _PLAIN:
+            return pixels_of(message, _PLAIN[message.encoding], 1)
+    except SurfposeError as error:
+        raise SurfposeError(f"{where}: {error}; record it again") from None
     return picture_from_message(message, where).max(axis=2)
-
-
-def _rows(message: Any, dtype: np.dtype, channels: int, where: str) -> np.ndarray:
-    height, width, step = int(message.height), int(message.width), int(message.step)
-    used = width * channels * dtype.itemsize
-    data = np.frombuffer(np.asarray(message.data, np.uint8), np.uint8)
-    if not used or step < used or len(data) < height * step:
-        raise SurfposeError(
-            f"{where}: {len(data)} bytes do not hold {width}x{height} pixels of {message.encoding}; "
-            "record it again"
-        )
-    rows = data[: height * step].reshape(height, step)[:, :used]
-    order = dtype.newbyteorder(">" if message.is_bigendian else "<")
-    pixels = np.ascontiguousarray(rows).view(order).astype(dtype, copy=False)
-    return pixels.reshape(height, width, channels) if channels > 1 else pixels
 
 
 def decode_picture(data: bytes, where: str) -> np.ndarray:
