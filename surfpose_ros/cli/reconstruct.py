@@ -10,6 +10,7 @@ from surfpose_ros.cli.console import JsonOption, err, out, print_json, progress_
 from surfpose_ros.surface.batch import reconstruct_captures
 from surfpose_ros.surface.reconstruct import ReconstructSettings
 from surfpose_ros.video.capture import POSE_SOURCES, find_captures
+from surfpose_ros.video.mask_network import SUFFIX
 from surfpose_ros.video.reader import MASK_METHODS
 
 app = typer.Typer()
@@ -20,7 +21,7 @@ def reconstruct(
     captures: Annotated[list[Path], typer.Argument(help="Capture folders, or folders of captures.")],
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the surfaces.")],
     poses: Annotated[str, typer.Option(help=f"Pose source: {', '.join(POSE_SOURCES)}.")] = "auto",
-    masks: Annotated[str, typer.Option(help=f"Mask method: {', '.join(MASK_METHODS)}.")] = "auto",
+    masks: Annotated[str, typer.Option(help=f"{', '.join(MASK_METHODS)}, or an ONNX file.")] = "auto",
     vertices: Annotated[int, typer.Option(min=50, max=20000, help="Vertices of a mesh at most.")] = 500,
     backbone: Annotated[str, typer.Option(help="For the surface features.")] = DEFAULT_BACKBONE,
     device: Annotated[str, typer.Option(help="torch device of the backbone: cpu, cuda, cuda:1.")] = "cpu",
@@ -33,8 +34,10 @@ def reconstruct(
     """
     if poses not in POSE_SOURCES:
         raise typer.BadParameter(f"{poses!r} is not one of {', '.join(POSE_SOURCES)}", param_hint="--poses")
-    if masks not in MASK_METHODS:
-        raise typer.BadParameter(f"{masks!r} is not one of {', '.join(MASK_METHODS)}", param_hint="--masks")
+    if masks not in MASK_METHODS and not masks.endswith(SUFFIX):
+        raise typer.BadParameter(
+            f"{masks!r} is none of {', '.join(MASK_METHODS)}, and no {SUFFIX} file", param_hint="--masks"
+        )
     folders = find_captures(captures)
     settings = ReconstructSettings(max_vertices=vertices)
     with progress_bars(quiet=as_json) as progress:

@@ -18,6 +18,8 @@ class Frame:
         camera: intrinsics of `image`.
         mask: ``(H, W)`` bool, True on the object; None if not known yet.
         camera_from_video: rigid transform, ``(4, 4)`` float64; None if not known yet.
+        mask_quality: how well the mask agrees with those before and after, 0 to 1; None if not known.
+        depth: ``(H, W)`` float32, metres along the optical axis, 0 where unknown; None if not recorded.
     """
 
     name: str
@@ -26,6 +28,8 @@ class Frame:
     camera: Camera
     mask: np.ndarray | None = None
     camera_from_video: np.ndarray | None = None
+    mask_quality: float | None = None
+    depth: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

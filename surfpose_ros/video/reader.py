@@ -13,12 +13,14 @@ import numpy as np
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.video.bag import read_messages
 from surfpose_ros.video.capture import CaptureInfo, read_info
+from surfpose_ros.video.mask_network import SUFFIX, MaskNetwork
 from surfpose_ros.video.masks import mask_from_background
 from surfpose_ros.video.object_video import Frame, ObjectVideo
 from surfpose_ros.video.pictures import picture_from_message, picture_sharpness, plane_from_message
 from surfpose_ros.video.poses import PoseTrack, board_poses, recorded_poses
 from surfpose_ros.video.recording import Recording, read_recording
 from surfpose_ros.video.segment import mask_by_grabcut, mask_from_backdrop
+from surfpose_ros.video.steadiness import steady_masks
 from surfpose_ros.video.structure_from_motion import sfm_available, sfm_poses
 
 MAX_FRAMES = 64
@@ -38,7 +40,8 @@ def read_capture(
         poses: a pose source (see `CaptureInfo.pose_source`); auto takes the capture's own, none leaves
             them out.
         masks: one of `MASK_METHODS`: a mask topic, background pictures, the silhouette before a plain
-            backdrop, GrabCut about the picture's middle; auto takes the first that the capture allows.
+            backdrop, GrabCut about the picture's middle, or the path of a segmentation network (see
+            `MaskNetwork`); auto takes the first that the capture allows.
         max_frames: frames kept: the sharpest of as many equal parts of the recording.
 
     Raises:
@@ -50,12 +53,15 @@ def read_capture(
     recording = read_recording(folder, info)
     stamps = sharpest_spread(folder, recording, max_frames)
     read, how = _read_frames(folder, info, recording, stamps, masks)
+    read, dropped = steady_masks(read)
     if poses == "none":
         track = PoseTrack("none", [None] * len(stamps))
     else:
         track = _find_poses(read, stamps, info, recording)
     reason = f" ({track.missing})" if track.source == "none" and track.missing else ""
     notes = [f"poses: {track.source}{reason}", f"masks: {how}"]
+    if dropped:
+        notes.append(f"{dropped} of {len(read)} masks left out: unlike those before and after")
     frames = [replace(frame, camera_from_video=pose) for frame, pose in zip(read, track.poses, strict=True)]
     if track.source != "none":
         posed = [frame for frame in frames if frame.camera_from_video is not None]
@@ -174,6 +180,9 @@ def _mask_finder(
             f"{recording.folder}: no background pictures; record some of the empty scene on a background "
             "topic"
         )
+    if method.endswith(SUFFIX):
+        network = MaskNetwork(Path(method))
+        return lambda stamp: network(images[stamp]), f"network {Path(method).name}"
     finders: dict[str, Callable[[int], np.ndarray | None]] = {
         "topic": masks.get,
         "background": lambda stamp: mask_from_background(
