@@ -76,7 +76,8 @@ def carve(
         low: corner of the grid's box, ``(3,)``.
         high: the opposite corner.
         resolution: grid points along the box's longest side.
-        softness: half width of the band, in crop pixels, over which membership goes from 0 to 1.
+        softness: half width of the band outside a silhouette, in crop pixels, over which membership falls
+            from 1 to 0. All of the inside counts in full, so that a leg of two pixels stands with the rest.
     """
     spacing = float((high - low).max()) / (resolution - 1)
     counts = np.ceil((high - low) / spacing - 1e-9).astype(int) + 1
@@ -85,7 +86,7 @@ def carve(
     for distance, intrinsics, pose in zip(
         views.distances, views.intrinsics, views.camera_from_video, strict=True
     ):
-        membership = np.clip(0.5 + 0.5 * distance / softness, 0, 1)
+        membership = np.clip(1 + 0.5 * distance / softness, 0, 1)
         # Homogeneous pixels are affine in x, y and z, so a grid's are sums of three small tables.
         projection = intrinsics @ pose[:3]
         plane = (

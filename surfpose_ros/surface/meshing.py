@@ -8,6 +8,8 @@ import trimesh
 
 from surfpose_ros.geometry.meshes import Mesh, mesh_from_trimesh
 
+PATIENCE = 5  # of the simplification; its default, 7, is quicker and tears off thin legs
+
 
 def coarse_mesh(dense: Mesh, max_vertices: int) -> Mesh:
     """The largest piece of a closed mesh, smoothed and simplified (quadrics) to `max_vertices` at most.
@@ -32,7 +34,10 @@ def coarse_mesh(dense: Mesh, max_vertices: int) -> Mesh:
 def _simplified(solid: trimesh.Trimesh, faces: int) -> Mesh:
     if len(solid.faces) > faces:
         vertices, triangles = fast_simplification.simplify(
-            solid.vertices.astype(np.float32), solid.faces.astype(np.int32), target_count=faces
+            solid.vertices.astype(np.float32),
+            solid.faces.astype(np.int32),
+            target_count=faces,
+            agg=PATIENCE,
         )
         solid = trimesh.Trimesh(vertices, triangles, process=False)
     solid.update_faces(solid.nondegenerate_faces())

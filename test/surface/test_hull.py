@@ -63,6 +63,23 @@ def test_thin_legs_survive_when_some_views_are_a_little_wrong(table):
     assert len(corners) == 4
 
 
+def test_a_leg_of_a_pixel_and_a_half_stays_in_the_hull_and_in_the_coarse_mesh():
+    top = trimesh.creation.box((0.5, 0.5, 0.2))
+    legs = [
+        trimesh.creation.box((0.015, 0.015, 0.4), transform=trimesh.transformations.translation_matrix(at))
+        for at in ((0.2, 0.2, -0.25), (-0.2, 0.2, -0.25), (0.2, -0.2, -0.25), (-0.2, -0.2, -0.25))
+    ]
+    # The rays see each part's own faces: parts that overlap are no trouble.
+    stool = mesh_from_trimesh(trimesh.util.concatenate([top, *legs]))
+    views = silhouette_views(render_video(stool, ring_poses(24, [0.0, 35.0])).frames, 256)
+    centre, half = bounding_cube(views)
+    field = carve(views, centre - half, centre + half, 160, softness=1.0)
+    mesh = coarse_mesh(field.mesh(best_level(field, views.reduced(2))[0]), 500)
+    feet = mesh.vertices[mesh.vertices[:, 2] < -0.35]
+    assert len({(x > 0, y > 0) for x, y in feet[:, :2]}) == 4
+    assert not mesh_problems(mesh)
+
+
 def test_a_plane_under_the_object_cuts_off_what_the_views_from_above_leave_below(ellipsoid):
     views = silhouette_views(render_video(ellipsoid, ring_poses(16, [35.0])).frames, 128)
     centre, half = bounding_cube(views)
