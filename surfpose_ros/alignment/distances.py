@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from surfpose_ros.alignment.shapes import Shapes, field_distance
-from surfpose_ros.geometry.similarity import invert_similarity, transform_points
+from surfpose_ros.alignment.fields import field_distance, field_values
+from surfpose_ros.alignment.shapes import Shapes
+from surfpose_ros.geometry.similarity import decompose_similarity, invert_similarity, transform_points
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,21 @@ class Matches:
     def __getitem__(self, pairs: slice | Tensor) -> "Matches":
         parts = {name: getattr(self, name)[pairs] for name in self.__dataclass_fields__ if name != "stride"}
         return replace(self, **parts)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How distances are taken; the defaults but for `alpha` are the paper's.
+
+    Attributes:
+        alpha: share of the appearance in D.
+        saturation: see `saturated`.
+        normals: diameters that a radian between two normals counts.
+    """
+
+    alpha: float = 0.2
+    saturation: float = torch.inf
+    normals: float = 0.0
 
 
 def mean_feature_distance(source: Tensor, target: Tensor) -> Tensor:
@@ -135,7 +151,7 @@ def take(points: Tensor, index: Tensor) -> Tensor:
 
 
 def pair_distances(
-    shapes: Shapes, matches: Matches, target_from_source: Tensor, saturation: float = torch.inf
+    shapes: Shapes, matches: Matches, target_from_source: Tensor, measure: Measure
 ) -> tuple[Tensor, Tensor]:
     """D_geo and D_app of every pair under every hypothesis, in diameters.
 
@@ -146,7 +162,7 @@ def pair_distances(
         shapes: the surfaces.
         matches: of P pairs.
         target_from_source: ``(P, H, 4, 4)`` between normalised frames.
-        saturation: see `saturated`; infinite for the paper's distances.
+        measure: saturation and weight of the normals.
 
     Returns:
         ``(P, H)`` and ``(P, H)``; differentiable with respect to the transforms.
@@ -154,8 +170,8 @@ def pair_distances(
     m = matches
     source_to_target = (m.source, m.target, m.forward, m.source_weights, m.stride)
     target_to_source = (m.target, m.source, m.backward, m.target_weights, m.stride)
-    there = _one_way(shapes, *source_to_target, target_from_source, saturation)
-    back = _one_way(shapes, *target_to_source, invert_similarity(target_from_source), saturation)
+    there = _one_way(shapes, *source_to_target, target_from_source, measure)
+    back = _one_way(shapes, *target_to_source, invert_similarity(target_from_source), measure)
     return (there[0] + back[0]) / 2, (there[1] + back[1]) / 2
 
 
@@ -167,18 +183,32 @@ def _one_way(
     weights: Tensor,
     stride: int,
     transforms: Tensor,
-    saturation: float,
+    measure: Measure,
 ) -> tuple[Tensor, Tensor]:
     moved = transform_points(transforms, shapes.vertices[source][:, None, ::stride])  # (P, H, V, 3)
-    geometric = field_distance(shapes.fields, target, moved)
     matched = take(shapes.vertices[target], neighbour[:, ::stride])[:, None]
-    appearance = (moved - matched).square().sum(dim=-1).add(1e-12).sqrt()
+    appearance = (moved - matched).square().sum(dim=-1)
+    if measure.normals:
+        nearest = field_values(shapes.fields, target, moved)
+        normals = shapes.normals[source][:, None, ::stride] @ decompose_similarity(transforms)[0].mT
+        matched = take(shapes.normals[target], neighbour[:, ::stride])[:, None]
+        appearance = appearance + measure.normals**2 * _turned_square(normals, matched)
+        turned = measure.normals**2 * _turned_square(normals, nearest[..., 1:])
+        geometric = (nearest[..., 0].square() + turned).add(1e-12).sqrt()
+    else:
+        geometric = field_distance(shapes.fields, target, moved)
+    appearance = appearance.add(1e-12).sqrt()
     weights = weights[:, None, ::stride]
     weights = weights / weights.sum(dim=-1, keepdim=True).clamp_min(1e-12)
     first, second = (
-        (weights * saturated(each, saturation)).sum(dim=-1) for each in (geometric, appearance)
+        (weights * saturated(each, measure.saturation)).sum(dim=-1) for each in (geometric, appearance)
     )
     return first, second
+
+
+def _turned_square(first: Tensor, second: Tensor) -> Tensor:
+    """Square of the chord between unit vectors, ``(...)``: about that of the angle, 4 where opposite."""
+    return (2 - 2 * (first * second).sum(dim=-1)).clamp_min(0)
 
 
 def saturated(distance: Tensor, saturation: float) -> Tensor:
@@ -194,8 +224,7 @@ def mixed_distance(
     shapes: Shapes,
     matches: Matches,
     target_from_source: Tensor,
-    alpha: float,
-    saturation: float = torch.inf,
+    measure: Measure,
     budget: int | None = None,
 ) -> Tensor:
     """D = (1 - alpha) D_geo + alpha D_app, ``(P, H)``, in chunks of pairs of at most `budget` points.
@@ -207,6 +236,6 @@ def mixed_distance(
     parts = []
     for start in range(0, len(matches), step):
         part = slice(start, start + step)
-        geometric, appearance = pair_distances(shapes, matches[part], target_from_source[part], saturation)
-        parts.append((1 - alpha) * geometric + alpha * appearance)
+        geometric, appearance = pair_distances(shapes, matches[part], target_from_source[part], measure)
+        parts.append((1 - measure.alpha) * geometric + measure.alpha * appearance)
     return torch.cat(parts)

@@ -8,6 +8,7 @@ from surfpose_ros.alignment.shapes import Shapes
 from surfpose_ros.geometry.similarity import decompose_similarity, invert_similarity, similarity_from_points
 
 SAMPLE_SIZE = 4
+MOST_AT_ONCE = 1 << 17  # samples
 MIN_SPREAD = 0.05  # second singular value of a sample's points, in diameters: below, it is nearly a line
 
 
@@ -72,11 +73,24 @@ def _one_way(
     filler = torch.eye(SAMPLE_SIZE, 3, device=source_points.device)
     source_points = torch.where(good[..., None, None], source_points, filler)
     target_points = torch.where(good[..., None, None], target_points, filler)
-    return similarity_from_points(source_points, target_points), good
+    # A GPU's singular values of millions of matrices at once would not fit its memory.
+    some = max(1, MOST_AT_ONCE // count)
+    parts = zip(source_points.split(some), target_points.split(some), strict=True)
+    return torch.cat([similarity_from_points(*part) for part in parts]), good
 
 
 def _spread(points: Tensor) -> Tensor:
-    """Second largest singular value ``(...)`` of centred points ``(..., N, 3)``, from the Gram matrix."""
+    """Second largest singular value ``(...)`` of centred points ``(..., N, 3)``.
+
+    From the Gram matrix's eigenvalues in closed form (Smith, CACM 1961): for a million small matrices, a
+    GPU's solver would ask for a hundred gigabytes.
+    """
     centred = points - points.mean(dim=-2, keepdim=True)
-    gram = centred.transpose(-1, -2) @ centred
-    return torch.linalg.eigvalsh(gram)[..., 1].clamp_min(0).sqrt()
+    gram = (centred.transpose(-1, -2) @ centred).double()
+    mean = gram.diagonal(dim1=-2, dim2=-1).mean(dim=-1)
+    off = gram - mean[..., None, None] * torch.eye(3, dtype=gram.dtype, device=gram.device)
+    radius = (off.square().sum(dim=(-1, -2)) / 6).sqrt().clamp_min(1e-30)
+    angle = (torch.linalg.det(off) / (2 * radius**3)).clamp(-1, 1).acos() / 3
+    # The angles of the three are this and this plus and minus 120 degrees; its cosine makes the largest.
+    middle = mean + 2 * radius * (angle - 2 * torch.pi / 3).cos()
+    return middle.clamp_min(0).sqrt().to(points.dtype)

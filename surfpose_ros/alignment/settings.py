@@ -20,6 +20,8 @@ class AlignmentSettings:
         tau: temperature of the cycle weights, in diameters.
         saturation: distance, in diameters, at which a vertex counts half of what it would: a head that
             is turned or a missing leg then no longer tilts the rest; infinite is the paper's plain D.
+        normals: how many diameters of distance normals count that are a radian apart: vertices that look
+            another way then are no match, wherever they lie; 0 is the paper's plain D.
         features: "mean" matches the vertices' mean features, "set" the paper's sets of view features.
         samples: random samples of four matches a pair.
         hypotheses: distinct best transforms a pair that are refined and handed on.
@@ -36,6 +38,7 @@ class AlignmentSettings:
     alpha: float = 0.5
     tau: float = 0.9
     saturation: float = 0.05
+    normals: float = 0.1
     features: Features = "mean"
     samples: int = 1000
     hypotheses: int = 4
@@ -54,6 +57,8 @@ class AlignmentSettings:
             raise SurfposeError(f"tau is {self.tau:g}; it must be above zero")
         if not self.saturation > 0:
             raise SurfposeError(f"saturation is {self.saturation:g}; it must be above zero")
+        if not self.normals >= 0:
+            raise SurfposeError(f"normals is {self.normals:g}; it must not be below zero")
         for name, value, allowed in (
             ("features", self.features, get_args(Features)),
             ("mode", self.mode, get_args(Mode)),

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 import trimesh
-from scipy.spatial import cKDTree
 from torch import Tensor
 
+from surfpose_ros.alignment.fields import surface_fields
 from surfpose_ros.alignment.settings import AlignmentSettings
 from surfpose_ros.geometry.similarity import compose_similarity
 from surfpose_ros.surface.surface import Surface
 
-FIELD_HALF_WIDTH = 0.65  # of a distance field, in diameters; the surface reaches hardly beyond 0.6
 MIN_UP_SIGMA_DEG = 0.5
 FIELD_POINTS = 4000  # sampled on each mesh to build its field
 
@@ -31,7 +30,8 @@ class Shapes:
         weights: ``(N, V)``: share of the surface's area at each vertex, sums to one; zero for padding.
         features: ``(N, V, D)`` mean view feature of each vertex, unit length; zero where never seen.
         seen: ``(N, V)`` bool: the vertex has a feature.
-        fields: ``(N, G, G, G)`` distance to the surface over the cube of `FIELD_HALF_WIDTH`, z first.
+        normals: ``(N, V, 3)`` outward, unit length; zero for padding.
+        fields: ``(4, N, G, G, G)`` distance to the surface and its normal there, see `surface_fields`.
         normalised_from_video: ``(N, 4, 4)`` float64.
         up: ``(N, 3)`` unit vectors that point up; zero where not known.
         up_sigma: ``(N,)`` their standard deviations, radians; one where not known.
@@ -42,6 +42,7 @@ class Shapes:
     weights: Tensor
     features: Tensor
     seen: Tensor
+    normals: Tensor
     fields: Tensor
     normalised_from_video: Tensor
     up: Tensor
@@ -53,9 +54,9 @@ class Shapes:
         return len(self.vertices)
 
     def __getitem__(self, index: Tensor) -> "Shapes":
-        parts = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        parts = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "fields"}
         chosen: dict[str, Any] = {name: part[index] for name, part in parts.items() if part is not None}
-        return replace(self, **chosen)
+        return replace(self, fields=self.fields[:, index], **chosen)
 
     @property
     def up_known(self) -> Tensor:
@@ -72,7 +73,8 @@ def prepare_shapes(
     weights = torch.zeros(count, most)
     features = torch.zeros(count, most, surfaces[0].features.shape[-1])
     normalised_from_video = torch.zeros(count, 4, 4, dtype=torch.float64)
-    samples = torch.zeros(count, FIELD_POINTS, 3)
+    normals = torch.zeros(count, most, 3)
+    samples, sample_normals = torch.zeros(2, count, FIELD_POINTS, 3)
     up, up_sigma = torch.zeros(count, 3), torch.ones(count)
     for index, surface in enumerate(surfaces):
         size = len(surface.mesh.vertices)
@@ -83,8 +85,11 @@ def prepare_shapes(
         vertices[index, :size] = torch.from_numpy((points - centre) / diameter)
         weights[index, :size] = torch.from_numpy(area)
         features[index, :size] = torch.from_numpy(surface.mean_features)
-        sampled, _ = trimesh.sample.sample_surface(surface.mesh.trimesh(), FIELD_POINTS, seed=settings.seed)
+        normals[index, :size] = torch.from_numpy(surface.mesh.normals)
+        solid = surface.mesh.trimesh()
+        sampled, faces = trimesh.sample.sample_surface(solid, FIELD_POINTS, seed=settings.seed)
         samples[index] = torch.from_numpy((sampled - centre) / diameter)
+        sample_normals[index] = torch.from_numpy(solid.face_normals[faces])
         normalised_from_video[index] = compose_similarity(
             torch.eye(3, dtype=torch.float64), torch.from_numpy(-centre / diameter), 1 / diameter
         )
@@ -97,7 +102,8 @@ def prepare_shapes(
         weights.to(device),
         features.to(device),
         (features.norm(dim=-1) > 0).to(device),
-        distance_fields(samples.to(device), settings.field_size),
+        normals.to(device),
+        surface_fields(samples.to(device), sample_normals.to(device), settings.field_size),
         normalised_from_video.to(device),
         up.to(device),
         up_sigma.to(device),
@@ -127,47 +133,3 @@ def _view_sets(surfaces: Sequence[Surface], most: int) -> tuple[Tensor, Tensor]:
         features[index, :size, :held] = torch.from_numpy(surface.features)
         valid[index, :size, :held] = torch.from_numpy(surface.feature_valid)
     return features, valid
-
-
-def distance_fields(points: Tensor, size: int) -> Tensor:
-    """Distance to the nearest of ``(N, M, 3)`` points at ``size``^3 grid nodes, ``(N, G, G, G)``."""
-    axis = torch.linspace(-FIELD_HALF_WIDTH, FIELD_HALF_WIDTH, size, device=points.device)
-    nodes = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij")[::-1], dim=-1).reshape(-1, 3)
-    nearest = _nearest_by_tree if points.device.type == "cpu" else _nearest_by_force
-    return torch.stack([nearest(nodes, cloud) for cloud in points]).unflatten(1, (size, size, size))
-
-
-def _nearest_by_tree(nodes: Tensor, cloud: Tensor) -> Tensor:
-    return torch.from_numpy(cKDTree(cloud.numpy()).query(nodes.numpy(), workers=-1)[0]).float()
-
-
-def _nearest_by_force(nodes: Tensor, cloud: Tensor) -> Tensor:
-    return torch.cat([torch.cdist(part, cloud).amin(dim=1) for part in nodes.split(1 << 16)])
-
-
-def field_distance(fields: Tensor, index: Tensor, points: Tensor) -> Tensor:
-    """Distance from points to surfaces, interpolated in their fields.
-
-    Beyond a field's cube, the way to the cube is added, so that the value keeps growing.
-
-    Args:
-        fields: ``(N, G, G, G)``.
-        index: which surface, ``(P,)``.
-        points: ``(P, ..., 3)``.
-
-    Returns:
-        ``(P, ...)``; differentiable with respect to the points.
-    """
-    count, size = fields.shape[:2]
-    flat = points.flatten(1, -2)
-    inside = flat.clamp(-FIELD_HALF_WIDTH, FIELD_HALF_WIDTH)
-    unit = inside / FIELD_HALF_WIDTH
-    # All fields are one tall volume, N G slices high: choosing one by z copies nothing.
-    slice_ = index[:, None] * size + (unit[..., 2] + 1) / 2 * (size - 1)
-    grid = torch.stack([unit[..., 0], unit[..., 1], 2 * slice_ / (count * size - 1) - 1], dim=-1)
-    volume = fields.flatten(0, 1)[None, None].expand(len(index), -1, -1, -1, -1)
-    sampled = torch.nn.functional.grid_sample(
-        volume, grid[:, None, None], align_corners=True, padding_mode="border"
-    )
-    beyond = (flat - inside).square().sum(dim=-1).add(1e-12).sqrt()
-    return (sampled[:, 0, 0, 0] + beyond).unflatten(1, points.shape[1:-1])

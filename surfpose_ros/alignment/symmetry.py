@@ -8,8 +8,9 @@ other and never with themselves, so that what varies within the category sets th
 import torch
 from torch import Tensor
 
+from surfpose_ros.alignment.fields import field_distance
 from surfpose_ros.alignment.joint import JointProblem
-from surfpose_ros.alignment.shapes import Shapes, field_distance
+from surfpose_ros.alignment.shapes import Shapes
 from surfpose_ros.geometry.rotations import rotation_from_rotvec
 from surfpose_ros.geometry.similarity import invert_similarity, transform_points
 from surfpose_ros.geometry.symmetry import CONTINUOUS, Symmetry

@@ -30,8 +30,10 @@ from surfpose_ros.surface.surface import Surface
 
 Method = Callable[[Sequence[Surface], int, str], Tensor]
 
-# One-to-one as the paper describes it: no saturation, no refinement, best sample.
-PAPER = AlignmentSettings(alpha=0.2, tau=0.9, saturation=np.inf, refine_steps=0, hypotheses=1, mode="free")
+# One-to-one as the paper describes it: no saturation, no normals, no refinement, best sample.
+PAPER = AlignmentSettings(
+    alpha=0.2, tau=0.9, saturation=np.inf, normals=0.0, refine_steps=0, hypotheses=1, mode="free"
+)
 BUDDY_INLIER = 0.1  # of a diameter
 
 

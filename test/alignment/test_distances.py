@@ -5,15 +5,21 @@ import trimesh
 from scipy.spatial import cKDTree
 
 from surfpose_ros.alignment.distances import (
+    Measure,
     match_pairs,
     mean_feature_distance,
     mixed_distance,
     pair_distances,
     set_feature_distance,
 )
+from surfpose_ros.alignment.fields import field_distance, field_values
 from surfpose_ros.alignment.settings import AlignmentSettings
-from surfpose_ros.alignment.shapes import field_distance, prepare_shapes
-from surfpose_ros.geometry.similarity import invert_similarity, random_similarity
+from surfpose_ros.alignment.shapes import prepare_shapes
+from surfpose_ros.geometry.similarity import (
+    compose_similarity,
+    invert_similarity,
+    random_similarity,
+)
 
 
 def unit(*shape, seed=0):
@@ -75,34 +81,54 @@ def test_outside_its_cube_the_field_keeps_growing(shapes):
     assert torch.allclose(values.diff(), torch.tensor([1.0, 2.0]), atol=1e-3)
 
 
+def test_the_normal_field_tells_the_nearest_faces_normal(shapes, six_bodies):
+    solid = six_bodies[0][0].mesh.transformed(shapes.normalised_from_video[0].numpy()).trimesh()
+    points, faces = trimesh.sample.sample_surface(solid, 500, seed=1)
+    values = field_values(shapes.fields, torch.tensor([0]), torch.from_numpy(points)[None].float())[0]
+    cosine = (values[:, 1:].numpy() * solid.face_normals[faces]).sum(axis=1)
+    assert np.median(cosine) > 0.97
+    assert cosine.min() > 0.5
+
+
+def test_a_turn_in_place_costs_more_where_normals_count(shapes):
+    """A ball would turn for free in its own field; the normals of a body do not, least at the ends."""
+    matches = match_pairs(shapes, torch.tensor([0]), torch.tensor([0]), tau=0.9)
+    half_turn = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
+    poses = compose_similarity(half_turn, torch.zeros(3))[None, None]
+    plain = pair_distances(shapes, matches, poses, Measure())
+    oriented = pair_distances(shapes, matches, poses, Measure(normals=0.1))
+    assert all((more > less).all() for more, less in zip(oriented, plain, strict=True))
+
+
 def test_weights_of_each_side_sum_to_one(matches):
     assert torch.allclose(matches.source_weights.sum(dim=1), torch.ones(2))
     assert torch.allclose(matches.target_weights.sum(dim=1), torch.ones(2))
 
 
-def test_d_is_the_same_from_either_side(shapes):
+@pytest.mark.parametrize("measure", [Measure(), Measure(0.5, 0.05, 0.1)])
+def test_d_is_the_same_from_either_side(shapes, measure):
     there = match_pairs(shapes, torch.tensor([0]), torch.tensor([1]), tau=0.9)
     back = match_pairs(shapes, torch.tensor([1]), torch.tensor([0]), tau=0.9)
     generator = torch.Generator().manual_seed(0)
     poses = torch.stack([random_similarity(generator, 0.2, 0.1).float() for _ in range(4)])[None]
-    first = mixed_distance(shapes, there, poses, alpha=0.2)
-    second = mixed_distance(shapes, back, invert_similarity(poses), alpha=0.2)
+    first = mixed_distance(shapes, there, poses, measure)
+    second = mixed_distance(shapes, back, invert_similarity(poses), measure)
     assert torch.allclose(first, second, atol=1e-5)
 
 
 def test_chunks_do_not_change_d(shapes, matches):
     poses = torch.eye(4).repeat(2, 3, 1, 1)
-    assert torch.equal(
-        mixed_distance(shapes, matches, poses, 0.2, budget=1), mixed_distance(shapes, matches, poses, 0.2)
-    )
+    whole = mixed_distance(shapes, matches, poses, Measure())
+    assert torch.equal(mixed_distance(shapes, matches, poses, Measure(), budget=1), whole)
 
 
-def test_a_surface_is_nowhere_nearer_to_itself_than_in_place(shapes):
+@pytest.mark.parametrize("measure", [Measure(), Measure(0.5, 0.05, 0.1)])
+def test_a_surface_is_nowhere_nearer_to_itself_than_in_place(shapes, measure):
     matches = match_pairs(shapes, torch.tensor([0]), torch.tensor([0]), tau=0.9)
     generator = torch.Generator().manual_seed(0)
     moved = torch.stack([random_similarity(generator, 0.3, 0.2).float() for _ in range(20)])
     poses = torch.cat([torch.eye(4)[None], moved])[None]
-    geometric, appearance = pair_distances(shapes, matches, poses)
+    geometric, appearance = pair_distances(shapes, matches, poses, measure)
     assert geometric[0].argmin() == 0
     assert appearance[0].argmin() == 0
     assert appearance[0, 0] < 1e-5
