@@ -94,6 +94,24 @@ class MobileNetV2(Backbone):
         return [parameter for block in self.blocks[6:] for parameter in block.parameters()]
 
 
+class RandomMobileNetV2(MobileNetV2):
+    """The same network with random weights (He et al., ICCV 2015): a control that tells what was learnt.
+
+    Figures that it reaches too are owed to shape, colour and layout, and not to ImageNet.
+    """
+
+    name = "mobilenet_v2_random"
+
+    def __init__(self) -> None:
+        super().__init__(pretrained=False)
+        generator = torch.Generator().manual_seed(0)
+        for name, parameter in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(parameter)
+            else:
+                nn.init.kaiming_normal_(parameter, nonlinearity="relu", generator=generator)
+
+
 def resize(maps: Tensor, size: torch.Size) -> Tensor:
     """Maps ``(B, C, H, W)`` at another height and width, bilinearly."""
     return nn.functional.interpolate(maps, size=size, mode="bilinear", align_corners=False)

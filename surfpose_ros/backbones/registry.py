@@ -6,7 +6,7 @@ import torch
 
 from surfpose_ros.backbones.dinov2 import DinoV2
 from surfpose_ros.backbones.interface import Backbone
-from surfpose_ros.backbones.mobilenet_v2 import MobileNetV2
+from surfpose_ros.backbones.mobilenet_v2 import MobileNetV2, RandomMobileNetV2
 from surfpose_ros.errors import SurfposeError
 
 BACKBONES: dict[str, type[Backbone]] = {"dinov2_vits14": DinoV2, "mobilenet_v2": MobileNetV2}

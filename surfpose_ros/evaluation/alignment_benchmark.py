@@ -22,10 +22,11 @@ from surfpose_ros.evaluation import alignment_methods as methods
 from surfpose_ros.evaluation.alignment_methods import PAPER, Method, all_at_once, one_to_one
 from surfpose_ros.evaluation.alignment_truth import read_video_from_object
 from surfpose_ros.evaluation.benchmark import BenchmarkResult
-from surfpose_ros.evaluation.metrics import rotation_error, rotation_figures
+from surfpose_ros.evaluation.metrics import rotation_figures
+from surfpose_ros.evaluation.object_symmetries import pair_errors, parse_symmetries, symmetries_of
 from surfpose_ros.evaluation.tables import Cell, Table
 from surfpose_ros.geometry.similarity import decompose_similarity, random_similarity
-from surfpose_ros.geometry.symmetry import Symmetry, parse_symmetry
+from surfpose_ros.geometry.symmetry import Symmetry
 from surfpose_ros.progress import Progress, silent
 from surfpose_ros.surface.surface import Surface, load_surface
 
@@ -76,9 +77,12 @@ def run(
     ] = "ours",
     seeds: Annotated[int, typer.Option(min=1, help="Repetitions, each with frames turned anew.")] = 3,
     symmetry: Annotated[
-        list[str] | None, typer.Option(help="Of a category, e.g. bottle=z:inf; repeat.")
+        list[str] | None,
+        typer.Option(help="Of a category, e.g. bottle=z:inf, or an object, table/NAME=z:4; repeat."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=2, help="At most so many videos a category.")] = 1000,
+    limit: Annotated[
+        int, typer.Option(min=2, help="At most so many evenly chosen videos a category.")
+    ] = 1000,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
     *,
     progress: Progress = silent,
@@ -87,8 +91,12 @@ def run(
     chosen = [name.strip() for name in which.split(",")]
     if not set(chosen) <= set(SETS):
         raise SurfposeError(f"--which {which}: choose of {', '.join(SETS)}")
-    symmetries = _symmetries(symmetry or [])
+    symmetries = parse_symmetries(symmetry or [])
     categories = {folder.name: _load(folder, truth, root, limit) for folder in surfaces}
+    own = {
+        category: symmetries_of(category, [surface.name for surface in loaded], symmetries)
+        for category, (loaded, _) in categories.items()
+    }
     figures: dict[str, Any] = {}
     tables = []
     total = sum(len(SETS[name]) for name in chosen) * len(categories) * seeds
@@ -100,9 +108,7 @@ def run(
             for category, (loaded, video_from_object) in categories.items():
                 runs = []
                 for seed in range(seeds):
-                    runs.append(
-                        _score(method, loaded, video_from_object, symmetries.get(category), seed, device)
-                    )
+                    runs.append(_score(method, loaded, video_from_object, own[category], seed, device))
                     done += 1
                     progress("align", done, total, f"{label}, {category}")
                 rows[category] = summary(runs)
@@ -131,7 +137,7 @@ def _score(
     method: Method,
     surfaces: Sequence[Surface],
     video_from_object: Sequence[np.ndarray],
-    symmetry: Symmetry | None,
+    symmetries: Sequence[Symmetry],
     seed: int,
     device: str,
 ) -> dict[str, Any]:
@@ -142,7 +148,8 @@ def _score(
     true = np.stack(rotations)
     source, target = (index.numpy() for index in all_pairs(len(surfaces)))
     # Both are target_from_object, by the source's object: a symmetry acts on the right.
-    errors = rotation_error(found @ true[source], true[target], symmetry)
+    pairs = [(symmetries[s], symmetries[t]) for s, t in zip(source, target, strict=True)]
+    errors = pair_errors(found @ true[source], true[target], pairs)
     return {**rotation_figures(errors), "seconds": seconds}
 
 
@@ -201,13 +208,10 @@ def _map_table(figures: dict[str, Any]) -> Table:
 def _load(
     folder: Path, truth: Sequence[Path], root: Path | None, limit: int
 ) -> tuple[list[Surface], list[np.ndarray]]:
-    names = sorted(path.stem for path in folder.glob("*.safetensors"))[:limit]
+    names = sorted(path.stem for path in folder.glob("*.safetensors"))
+    count = min(limit, len(names))
+    names = [names[index * len(names) // count] for index in range(count)]
     if len(names) < 2:
         raise SurfposeError(f"{folder}: {len(names)} surface(s) there; the benchmark needs two at least")
     loaded = [load_surface(folder, name) for name in names]
     return loaded, read_video_from_object(loaded, truth, root)
-
-
-def _symmetries(texts: Sequence[str]) -> dict[str, Symmetry]:
-    pairs = [text.partition("=") for text in texts]
-    return {category: parse_symmetry(symmetry) for category, _, symmetry in pairs}
