@@ -114,9 +114,9 @@ class Report:
         ]
         figure = plotly.Figure(traces)
         figure.update_layout(
-            scene={"aspectmode": "data", "camera": {"eye": {"x": 1.5, "y": 1.5, "z": 1.2}}},
+            scene={"aspectmode": "data", "camera": {"eye": {"x": 1.7, "y": 1.7, "z": 1.4}}},
             height=560,
-            margin={"l": 0, "r": 0, "t": 0, "b": 0},
+            margin={"l": 0, "r": 0, "t": 30, "b": 0},  # the bar of tools would cover the legend
         )
         script = figure.to_html(full_html=False, include_plotlyjs=self._meshes == 0)
         self._meshes += 1
