@@ -9,7 +9,11 @@ from surfpose_ros.backbones.interface import Backbone
 from surfpose_ros.backbones.mobilenet_v2 import MobileNetV2, RandomMobileNetV2
 from surfpose_ros.errors import SurfposeError
 
-BACKBONES: dict[str, type[Backbone]] = {"dinov2_vits14": DinoV2, "mobilenet_v2": MobileNetV2}
+BACKBONES: dict[str, type[Backbone]] = {
+    "dinov2_vits14": DinoV2,
+    "mobilenet_v2": MobileNetV2,
+    "mobilenet_v2_random": RandomMobileNetV2,
+}
 DEFAULT_BACKBONE = "mobilenet_v2"
 
 
