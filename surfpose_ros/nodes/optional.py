@@ -32,3 +32,8 @@ class Optional:
 DETECTIONS_3D = Optional("vision_msgs/msg/Detection3DArray", "~/detections")
 DETECTIONS_2D = Optional("vision_msgs/msg/Detection2DArray", "detections_2d")
 TF = Optional("tf2_msgs/msg/TFMessage", "TF")
+
+NO_CV_BRIDGE = (
+    "cv_bridge is missing or does not work here (apt install ros-$ROS_DISTRO-cv-bridge); "
+    "images are converted without it, to the same pixels"
+)

@@ -12,6 +12,7 @@ from std_srvs.srv import Trigger
 
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.messages.diagnostics import Level, Status
+from surfpose_ros.messages.images import sound_cv_bridge
 from surfpose_ros.nodes import optional
 from surfpose_ros.nodes.camera_infos import CameraInfos
 from surfpose_ros.nodes.model_store import ModelStore
@@ -87,6 +88,8 @@ class PoseNode(LifecycleNode):
         complaints = [*self._output.complaints]
         if self.parameters["use_detections_2d"] and optional.DETECTIONS_2D.load() is None:
             complaints.append(optional.DETECTIONS_2D.complaint)
+        if sound_cv_bridge() is None:
+            self.get_logger().info(optional.NO_CV_BRIDGE, once=True)
         if complaints:
             self._reporter.report(Status("packages", Level.WARN, "; ".join(complaints)))
         self._set_state("inactive")

@@ -128,10 +128,10 @@ def test_the_lifecycle_may_be_gone_through_many_times_and_leaks_nothing(
     assert not go("activate")
 
 
-def test_without_vision_msgs_and_tf2_msgs_the_node_says_so_and_does_the_rest(
+def test_without_vision_msgs_tf2_msgs_and_cv_bridge_the_node_says_so_once_and_does_the_rest(
     talker, start, untrained_model
 ):
-    gone = ("vision_msgs", "vision_msgs.msg", "tf2_msgs", "tf2_msgs.msg")
+    gone = ("vision_msgs", "vision_msgs.msg", "tf2_msgs", "tf2_msgs.msg", "cv_bridge")
     child = start("pose_node", without=gone, models=[str(untrained_model())], threshold=0.0)
     poses = talker.listen("/pose_node/pose", PoseStamped)
     talker.until(lambda: poses, "poses", lambda: show(talker))
@@ -139,4 +139,6 @@ def test_without_vision_msgs_and_tf2_msgs_the_node_says_so_and_does_the_rest(
     assert "apt install ros-$ROS_DISTRO-vision-msgs" in said
     assert "apt install ros-$ROS_DISTRO-tf2-msgs" in said
     child.terminate()
-    assert child.communicate(timeout=30)[1].count("vision_msgs is missing") == 1
+    log = child.communicate(timeout=30)[1]
+    assert log.count("vision_msgs is missing") == 1
+    assert log.count("cv_bridge is missing") == 1
