@@ -10,13 +10,14 @@ import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from surfpose_ros.cli.console import out, progress_bars
-from surfpose_ros.evaluation.benchmark import BenchmarkResult, as_json, write_result
+from surfpose_ros.cli.console import progress_bars
+from surfpose_ros.cli.outputs import STDOUT, CsvFile, HtmlFile, JsonFile, LatexFile, publish
+from surfpose_ros.evaluation.benchmark import BenchmarkResult
 
 # name: (module whose `run` it is, one line of help)
 BENCHMARKS = {
@@ -53,21 +54,8 @@ BENCHMARKS = {
     "compare": ("surfpose_ros.evaluation.compare", "What moved between two sets of results."),
 }
 
-_STDOUT = Path("-")
-
-JsonOption = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Figures as JSON; - for stdout.")
-]
-CsvOption = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Tables as CSV.")]
-LatexOption = Annotated[Path | None, typer.Option("--latex", metavar="FILE", help="Rows for a paper.")]
-HtmlOption = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="One self-contained page.")]
-
-_OUTPUTS = {
-    "json_path": JsonOption,
-    "csv_path": CsvOption,
-    "latex_path": LatexOption,
-    "html_path": HtmlOption,
-}
+# Of every benchmark, beside its own options.
+_OUTPUTS = {"json_file": JsonFile, "csv_file": CsvFile, "latex_file": LatexFile, "html_file": HtmlFile}
 
 
 class BenchmarkGroup(TyperGroup):
@@ -105,16 +93,9 @@ def as_command(run: Callable[..., BenchmarkResult]) -> Callable[..., None]:
     @functools.wraps(run)
     def command(**options: Any) -> None:
         outputs: dict[str, Path | None] = {name: options.pop(name) for name in _OUTPUTS}
-        to_stdout = outputs["json_path"] == _STDOUT
-        with progress_bars(quiet=to_stdout) as progress:
+        with progress_bars(quiet=outputs["json_file"] == STDOUT) as progress:
             result = run(**options, progress=progress)
-        if to_stdout:
-            outputs["json_path"] = None
-            typer.echo(as_json(result))
-        else:
-            for table in result.tables:
-                out.print(table.rich())
-        write_result(result, **outputs)
+        publish(result, **outputs)
 
     own = [p for p in inspect.signature(run).parameters.values() if p.name != "progress"]
     own = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]

@@ -6,23 +6,12 @@ from typing import Annotated, Literal
 import numpy as np
 import typer
 
-from surfpose_ros.cli.console import err, out, progress_bars
-from surfpose_ros.evaluation.benchmark import (
-    BenchmarkResult,
-    as_json,
-    write_picture,
-    write_result,
-    write_text,
-)
+from surfpose_ros.cli.console import err, progress_bars
+from surfpose_ros.cli.outputs import STDOUT, CsvFile, HtmlFile, JsonFile, LatexFile, publish
+from surfpose_ros.evaluation.benchmark import BenchmarkResult, write_picture, write_text
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
-JsonFile = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Figures as JSON; - for stdout.")
-]
-HtmlFile = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="One self-contained page.")]
-CsvFile = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Tables as CSV.")]
-LatexFile = Annotated[Path | None, typer.Option("--latex", metavar="FILE", help="Rows for a paper.")]
 Labels = Annotated[Path, typer.Option("--labels", help="Labels CSV: image,qw,qx,qy,qz and more.")]
 Root = Annotated[Path, typer.Option("--root", help="Folder that the CSV's image names are relative to.")]
 SymmetryOption = Annotated[
@@ -65,7 +54,7 @@ def evaluate_alignment(
     turns = parse_symmetry(symmetry)
     alignments = [read_alignment(path) for path in alignment]
     rows = read_labels(labels, root)
-    with progress_bars(quiet=json_file == Path("-")) as progress:
+    with progress_bars(quiet=json_file == STDOUT) as progress:
         videos = read_video_labels(captures, rows, progress)
     scores = [score_alignment(one, videos, turns) for one in alignments]
     figures = alignment_figures(scores) | {"symmetry": turns.as_dict()}
@@ -79,7 +68,7 @@ def evaluate_alignment(
     histograms = {"Errors of all pairs; set aside counts as 180": errors}
     tables = alignment_tables(scores)
     result = BenchmarkResult("evaluate alignment", figures, tables, histograms=histograms, meshes=meshes)
-    _publish(result, json_file, csv_file, latex_file, html_file)
+    publish(result, json_file, csv_file, latex_file, html_file)
 
 
 @app.command("pose")
@@ -127,7 +116,7 @@ def evaluate_pose(
     """Rotation errors of a model on labelled images: Acc30, Acc15, Acc10, median, flips, and more."""
     from surfpose_ros.evaluation.model_evaluation import PoseEvaluation, evaluate_model
 
-    with progress_bars(quiet=json_file == Path("-")) as progress:
+    with progress_bars(quiet=json_file == STDOUT) as progress:
         request = PoseEvaluation(
             model=model,
             root=root,
@@ -143,7 +132,7 @@ def evaluate_pose(
             device=device,
         )
         report = evaluate_model(request, progress)
-    _publish(report.result(), json_file, None, latex_file, None)
+    publish(report.result(), json_file, latex_file=latex_file)
     if csv_file:
         write_text(csv_file, report.csv())
     if html_file:
@@ -152,24 +141,4 @@ def evaluate_pose(
         write_picture(gallery, report.worst_picture())
     for path in (csv_file, html_file, gallery):
         if path:
-            err.print(f"wrote {path}")
-
-
-def _publish(
-    result: BenchmarkResult,
-    json_file: Path | None,
-    csv_file: Path | None,
-    latex_file: Path | None,
-    html_file: Path | None,
-) -> None:
-    """Tables to the terminal, or JSON alone where it was asked for on stdout; then the files."""
-    if json_file == Path("-"):
-        typer.echo(as_json(result))
-        json_file = None
-    else:
-        for table in result.tables:
-            out.print(table.rich())
-    write_result(result, json_file, csv_file, latex_file, html_file)
-    for path in (json_file, csv_file, latex_file, html_file):
-        if path:
-            err.print(f"wrote {path}")
+            err.print(f"wrote {path}", soft_wrap=True)
