@@ -53,7 +53,7 @@ def test_retrain_node_says_what_is_wrong_and_stays(talker, start, tmp_path):
 
 
 @pytest.mark.timeout(900)
-def test_a_cancelled_training_goes_on_where_it_was_reports_figures_and_pose_node_takes_the_model(
+def test_a_training_cancelled_and_killed_goes_on_reports_figures_and_pose_node_takes_its_model(
     talker, start, mugs, tmp_path
 ):
     progress = talker.listen("/retrain_node/progress", DiagnosticArray)
@@ -62,16 +62,15 @@ def test_a_cancelled_training_goes_on_where_it_was_reports_figures_and_pose_node
     model = tmp_path / "model"
     start("pose_node", models=[str(model)])
     talker.until(talker.says("pose_node: models", "no such model folder"), "pose_node to miss the model")
-    start(
-        "retrain_node",
-        first=SHORT,
-        category="mug",
-        captures_dir=str(mugs),
-        output_dir=str(model),
-        work_dir=str(tmp_path / "work"),
-        preset="quick",
-        autostart=True,
-    )
+    settings = {
+        "category": "mug",
+        "captures_dir": str(mugs),
+        "output_dir": str(model),
+        "work_dir": str(tmp_path / "work"),
+        "preset": "quick",
+        "autostart": True,
+    }
+    child = start("retrain_node", first=SHORT, **settings)
     talker.until(talker.says("retrain_node: training", "surfaces"), "the first stage")
     assert "under way already" in talker.trigger("/retrain_node/start").message
     talker.until(talker.says("retrain_node: training", "align"), "the alignment", patience=300)
@@ -81,6 +80,10 @@ def test_a_cancelled_training_goes_on_where_it_was_reports_figures_and_pose_node
     assert not reports
 
     assert talker.trigger("/retrain_node/start").success
+    talker.until(talker.says("retrain_node: training", "align"), "the alignment again", patience=300)
+    child.kill()
+    child.wait()
+    start("retrain_node", first=SHORT, **settings)
     talker.until(lambda: reports, "the report", patience=600)
     report = json.loads(reports[-1].data)
     assert report["kept"] == ["surfaces"]
