@@ -8,7 +8,7 @@ import typer
 from surfpose_ros.backbones.registry import DEFAULT_BACKBONE
 from surfpose_ros.cli.console import JsonOption, err, out, print_json, progress_bars
 from surfpose_ros.surface.batch import reconstruct_captures
-from surfpose_ros.surface.reconstruct import ReconstructSettings
+from surfpose_ros.surface.reconstruct import SHAPES, ReconstructSettings
 from surfpose_ros.video.capture import POSE_SOURCES, find_captures
 from surfpose_ros.video.mask_network import SUFFIX
 from surfpose_ros.video.reader import MASK_METHODS
@@ -22,6 +22,7 @@ def reconstruct(
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the surfaces.")],
     poses: Annotated[str, typer.Option(help=f"Pose source: {', '.join(POSE_SOURCES)}.")] = "auto",
     masks: Annotated[str, typer.Option(help=f"{', '.join(MASK_METHODS)}, or an ONNX file.")] = "auto",
+    shape: Annotated[str, typer.Option(help=f"Where meshes come from: {', '.join(SHAPES)}.")] = "auto",
     vertices: Annotated[int, typer.Option(min=50, max=20000, help="Vertices of a mesh at most.")] = 500,
     backbone: Annotated[str, typer.Option(help="For the surface features.")] = DEFAULT_BACKBONE,
     device: Annotated[str, typer.Option(help="torch device of the backbone: cpu, cuda, cuda:1.")] = "cpu",
@@ -39,7 +40,7 @@ def reconstruct(
             f"{masks!r} is none of {', '.join(MASK_METHODS)}, and no {SUFFIX} file", param_hint="--masks"
         )
     folders = find_captures(captures)
-    settings = ReconstructSettings(max_vertices=vertices)
+    settings = ReconstructSettings(max_vertices=vertices, shape=shape)
     with progress_bars(quiet=as_json) as progress:
         report = reconstruct_captures(folders, out_dir, settings, backbone, device, poses, masks, progress)
     if as_json:

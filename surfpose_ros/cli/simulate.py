@@ -40,6 +40,9 @@ def simulate(
     exact: Annotated[bool, typer.Option("--exact", help="dataset poses in the canonical frame.")] = False,
     masks: Annotated[bool, typer.Option(help="A mask topic in the bag.")] = True,
     background: Annotated[bool, typer.Option(help="Pictures of the empty turntable in the bag.")] = False,
+    depth: Annotated[
+        bool, typer.Option(help="A depth topic in the bag, registered to the images.")
+    ] = False,
     labels: Annotated[
         Path | None, typer.Option(help="Write the same pictures here too, with a labels.csv.")
     ] = None,
@@ -82,7 +85,7 @@ def simulate(
             table = TurntableSettings(width=width, height=height, noise=noise, light_variation=light)
             if angles:
                 table = replace(table, elevations=angles)
-            options = CaptureOptions(views, poses, board, exact, masks, background, table)
+            options = CaptureOptions(views, poses, board, exact, masks, background, depth, table)
             images = LabelledImages(labels) if labels else None
             folders = simulate_captures(makers, names, out_dir, seed, options, images, progress)
             result = {"captures": [str(folder) for folder in folders]}

@@ -37,6 +37,7 @@ TOPICS = {
     "camera_info": "/camera/camera_info",
     "mask": "/camera/mask/compressed",
     "background": "/camera/background/compressed",
+    "depth": "/camera/depth/compressed",
     "tf": "/tf",
     "joint_states": "/joint_states",
 }
@@ -56,6 +57,7 @@ class CaptureOptions:
         exact: with `dataset`, the video's frame is the canonical one; for checks.
         masks: the bag has a mask topic.
         background: the bag has pictures of the empty turntable, one an elevation.
+        depth: the bag has a depth topic, in millimetres, registered to the images.
         turntable: the camera, the room.
     """
 
@@ -65,6 +67,7 @@ class CaptureOptions:
     exact: bool = False
     masks: bool = True
     background: bool = False
+    depth: bool = False
     turntable: TurntableSettings = field(default_factory=TurntableSettings)
 
     def __post_init__(self) -> None:
@@ -186,6 +189,9 @@ def _simulate(
         for stamp, source, (angle, elevation) in zip(stamps, sources, views, strict=True):
             frame = turntable.frame(angle, elevation)
             _write_frame(writer, frame, turntable, stamp, options.masks)
+            if options.depth:
+                millimetres = np.clip(1000 * frame.depth + 0.5, 0, 65535).astype(np.uint16)
+                writer.write_picture(TOPICS["depth"], millimetres, stamp, OPTICAL_FRAME, codec="png")
             if options.poses == "turntable":
                 _write_turntable(writer, turntable, angle, elevation, stamp)
             elif options.poses == "dataset":
@@ -204,6 +210,7 @@ def _recorded(role: str, options: CaptureOptions) -> bool:
     return {
         "mask": options.masks,
         "background": options.background,
+        "depth": options.depth,
         "joint_states": options.poses == "turntable",
         "tf": options.poses in ("dataset", "turntable"),
     }.get(role, True)

@@ -8,9 +8,11 @@ from surfpose_ros.backbones.interface import Backbone
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.geometry.meshes import Mesh
 from surfpose_ros.progress import Progress, silent
+from surfpose_ros.surface.alpha_shape import alpha_mesh
+from surfpose_ros.surface.depth_fusion import depth_mesh, has_depth
 from surfpose_ros.surface.features import view_features
 from surfpose_ros.surface.grade import grade_capture
-from surfpose_ros.surface.hull import best_level, bounding_cube, carve
+from surfpose_ros.surface.hull import VoteField, best_level, bounding_cube, carve
 from surfpose_ros.surface.meshing import coarse_mesh, mesh_problems
 from surfpose_ros.surface.silhouettes import SilhouetteViews, silhouette_views
 from surfpose_ros.surface.surface import Surface, SurfaceView
@@ -19,6 +21,7 @@ from surfpose_ros.surface.view_fit import fit_translations
 from surfpose_ros.video.object_video import Frame, ObjectVideo
 
 MIN_VIEWS = 6
+SHAPES = ("auto", "hull", "alpha", "depth")
 
 
 @dataclass(frozen=True)
@@ -31,12 +34,19 @@ class ReconstructSettings:
         image_size: side of the object's crop that the backbone sees, pixels.
         views_kept: K, features a vertex keeps. Sixteen of the squarest views: the mean over them was
             within noise of the mean over all, and 500 vertices stay at a few megabytes.
+        shape: hull of the silhouettes; alpha, the skin of the points that structure from motion found;
+            depth, fused depth images within the hull; auto takes depth where there is some, else the hull.
     """
 
     max_vertices: int = 500
     resolution: int = 160
     image_size: int = 448
     views_kept: int = 16
+    shape: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.shape not in SHAPES:
+            raise SurfposeError(f"shape {self.shape!r}: it must be one of {', '.join(SHAPES)}")
 
 
 def reconstruct(
@@ -62,8 +72,9 @@ def reconstruct(
     views = silhouette_views(frames, size=256)
     if not video.poses_exact:
         views = views.moved(fit_translations(views.reduced(2)).camera_from_video)
-    dense, overlap = hull_mesh(views, settings.resolution, video)
+    field, level, overlap = hull_field(views, settings.resolution, video)
     poses = views.camera_from_video
+    dense, shape = _dense_mesh(settings.shape, field, level, video, frames, poses)
     grade = grade_capture(frames, poses, dense.vertices.mean(axis=0), video.up, overlap)
     if grade.mark == "F":
         raise SurfposeError(f"{video.name}: {grade}; to get a surface, {'; '.join(grade.advice)}")
@@ -85,7 +96,7 @@ def reconstruct(
         metric=video.metric,
         up=up,
         up_sigma_deg=sigma,
-        notes=(str(grade), *grade.advice, *mesh_problems(mesh), *video.notes),
+        notes=(str(grade), *grade.advice, *mesh_problems(mesh), f"shape: {shape}", *video.notes),
     )
 
 
@@ -116,8 +127,13 @@ def usable_frames(video: ObjectVideo) -> list[Frame]:
     return usable
 
 
-def hull_mesh(views: SilhouetteViews, resolution: int, video: ObjectVideo) -> tuple[Mesh, float]:
-    """The dense hull and its mean silhouette overlap: a coarse grid finds the box, a fine one the shape."""
+def hull_field(
+    views: SilhouetteViews, resolution: int, video: ObjectVideo
+) -> tuple[VoteField, float, float]:
+    """The hull's votes, their best level, and its mean silhouette overlap.
+
+    A coarse grid finds the box, a fine one the shape.
+    """
     centre, half = bounding_cube(views)
     small = views.reduced(2)
     coarse = carve(views.reduced(4), centre - half, centre + half, 40, softness=1.0)
@@ -129,7 +145,25 @@ def hull_mesh(views: SilhouetteViews, resolution: int, video: ObjectVideo) -> tu
     if video.up is not None and video.floor is not None:
         fine = fine.above(video.up, video.floor)
     level, overlap = best_level(fine, small, low=max(level - 0.15, 0.4), high=min(level + 0.15, 0.99))
-    return fine.mesh(level), overlap
+    return fine, level, overlap
+
+
+def _dense_mesh(
+    shape: str, field: VoteField, level: float, video: ObjectVideo, frames: list[Frame], poses: np.ndarray
+) -> tuple[Mesh, str]:
+    """The mesh before it is made coarse, and where it came from."""
+    if shape == "depth" and not has_depth(video):
+        raise SurfposeError(
+            f"{video.name}: --shape depth needs depth images registered to the camera's, and poses in "
+            "metres (tf, turntable or board); record them, or use --shape hull"
+        )
+    if shape == "depth" or (shape == "auto" and has_depth(video)):
+        return depth_mesh(frames, poses, field, level), "depth"
+    if shape == "alpha":
+        if video.cloud is None:
+            raise SurfposeError(f"{video.name}: --shape alpha needs the points of --poses sfm")
+        return alpha_mesh(video.cloud), "alpha shape"
+    return field.mesh(level), "hull"
 
 
 def _up(video: ObjectVideo, poses: np.ndarray) -> tuple[np.ndarray | None, float | None]:

@@ -123,7 +123,7 @@ class CaptureWriter:
     def write_picture(
         self, topic: str, picture: np.ndarray, stamp: int, frame_id: str, codec: str = "jpeg"
     ) -> None:
-        """Write an RGB picture ``(H, W, 3)`` uint8 or a mask ``(H, W)`` bool or uint8, compressed."""
+        """Write RGB ``(H, W, 3)`` uint8, or a mask or depth ``(H, W)`` bool, uint8, uint16; compressed."""
         if picture.ndim == 3:
             picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
         elif picture.dtype == np.bool_:

@@ -128,11 +128,14 @@ def _read_frames(
     wanted = set(stamps)
     names = {frame.stamp: frame.image for frame in info.frames}
     roles = {
-        recording.topics[role]: role for role in ("image", "mask", "background") if role in recording.topics
+        recording.topics[role]: role
+        for role in ("image", "mask", "background", "depth")
+        if role in recording.topics
     }
     images: dict[int, np.ndarray] = {}
     masks: dict[int, np.ndarray] = {}
     backgrounds: dict[int, np.ndarray] = {}
+    depths: dict[int, np.ndarray] = {}
     for message in read_messages(folder, list(roles)):
         role = roles[message.topic]
         where = f"{folder}: {message.topic} at {message.stamp / 1e9:.3f} s"
@@ -145,6 +148,9 @@ def _read_frames(
             image = picture_from_message(message.content, where)
             _check_size(image, rectify.camera.width, rectify.camera.height, where, folder)
             images[message.stamp] = rectify(image)
+        elif role == "depth":
+            metres = _metres(plane_from_message(message.content, where))
+            depths[message.stamp] = rectify(metres, nearest=True)
         else:
             plane = plane_from_message(message.content, where)
             masks[message.stamp] = rectify(plane, nearest=True) > 127
@@ -158,8 +164,18 @@ def _read_frames(
                 "camera"
             )
         name = names.get(stamp, f"{stamp / 1e9:.6f}")
-        frames.append(Frame(name, stamp / 1e9, images[stamp], recording.rectifier(stamp).camera, mask))
+        depth = depths.get(stamp)
+        if depth is not None and depth.shape != images[stamp].shape[:2]:
+            depth = None  # of another camera: not registered to the images
+        camera = recording.rectifier(stamp).camera
+        frames.append(Frame(name, stamp / 1e9, images[stamp], camera, mask, depth=depth))
     return frames, how
+
+
+def _metres(depth: np.ndarray) -> np.ndarray:
+    """Depth ``(H, W)`` float32 in metres, 0 where unknown, of millimetres (integers) or metres."""
+    metres = depth.astype(np.float32) * (1e-3 if depth.dtype.kind == "u" else 1.0)
+    return np.where(np.isfinite(metres), metres, 0).astype(np.float32)
 
 
 def _mask_finder(

@@ -1,4 +1,4 @@
-"""The network is a real ONNX file, written here byte by byte: a convolution that says how red pixels are."""
+"""The network is a real ONNX file, written here byte by byte: a convolution that says how red a spot is."""
 
 import cv2
 import numpy as np
