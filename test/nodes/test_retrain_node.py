@@ -22,7 +22,7 @@ SHORT = """
 from dataclasses import replace
 from surfpose_ros.category.train import PRESETS
 from surfpose_ros.evaluation import own_frames
-PRESETS["quick"] = replace(PRESETS["quick"], steps=3, batch=4)
+PRESETS["quick"] = replace(PRESETS["quick"], steps=3, batch=4, calibration=4)
 own_frames.FRAMES = 4
 """
 
