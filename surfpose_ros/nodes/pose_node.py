@@ -19,7 +19,7 @@ from surfpose_ros.nodes.model_store import ModelStore
 from surfpose_ros.nodes.newest_frame import FrameMessages, NewestFrame
 from surfpose_ros.nodes.parameters import Parameter, Parameters
 from surfpose_ros.nodes.pose_output import PoseOutput
-from surfpose_ros.nodes.pose_worker import PosedFrame, PoseWorker
+from surfpose_ros.nodes.pose_worker import PoseWorker
 from surfpose_ros.nodes.raw_topics import RawMessage, RawTopics
 from surfpose_ros.nodes.reporting import Reporter
 from surfpose_ros.nodes.running import run
@@ -261,32 +261,12 @@ class PoseNode(LifecycleNode):
         latency = (self.get_clock().now().nanoseconds - frame.image.stamp) / 1e9
         self._timing.add(latency, stages)
         self._output.publish_latency(self._timing.last_ms(self._newest.dropped))
-        self._report_posed(posed, age)
+        self._reporter.report(posed.status(age, self.parameters["threshold"]))
 
     # Reports
 
     def _report_none(self, reason: str) -> None:
         self._reporter.report(Status("poses", Level.ERROR, f"none: {reason}"))
-
-    def _report_posed(self, posed: PosedFrame, age: float) -> None:
-        values = {
-            "objects": ", ".join(item.name for item in posed.objects) or "none",
-            "best score": posed.result.best_score,
-            "threshold": self.parameters["threshold"],
-            "image age on arrival [s]": age,
-            "frame": posed.header.frame_id,
-        }
-        if not posed.objects:
-            self._reporter.report(Status("poses", Level.OK, f"none: {posed.result.reason}", values))
-        elif not posed.header.frame_id:
-            self._reporter.report(
-                Status("poses", Level.WARN, "the image's header has no frame_id: no TF", values)
-            )
-        elif not all(item.detection.metric for item in posed.objects):
-            message = "positions are in object diagonals, without TF: the model knows no metric size"
-            self._reporter.report(Status("poses", Level.WARN, message, values))
-        else:
-            self._reporter.report(Status("poses", Level.OK, "objects seen", values))
 
     def _watch(self) -> None:
         self._topics.discover()

@@ -12,6 +12,7 @@ from surfpose_ros.category.model import CategoryModel
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.messages.cameras import Calibration, calibration_from_info, same_calibration
 from surfpose_ros.messages.detections import boxes_from_detections
+from surfpose_ros.messages.diagnostics import Level, Status
 from surfpose_ros.messages.images import decode_depth, decode_image
 from surfpose_ros.nodes.newest_frame import FrameMessages
 from surfpose_ros.nodes.raw_topics import RawMessage
@@ -39,6 +40,24 @@ class PosedFrame:
     result: PoseResult
     objects: tuple[TrackedObject, ...]
     stage_seconds: dict[str, float]
+
+    def status(self, age: float, threshold: float) -> Status:
+        """For /diagnostics: what was seen, or why nothing; `age` of the image on arrival in seconds."""
+        values = {
+            "objects": ", ".join(item.name for item in self.objects) or "none",
+            "best score": self.result.best_score,
+            "threshold": threshold,
+            "image age on arrival [s]": age,
+            "frame": self.header.frame_id,
+        }
+        if not self.objects:
+            return Status("poses", Level.OK, f"none: {self.result.reason}", values)
+        if not self.header.frame_id:
+            return Status("poses", Level.WARN, "the image's header has no frame_id: no TF", values)
+        if not all(item.detection.metric for item in self.objects):
+            message = "positions are in object diagonals, without TF: the model knows no metric size"
+            return Status("poses", Level.WARN, message, values)
+        return Status("poses", Level.OK, "objects seen", values)
 
 
 class PoseWorker:
