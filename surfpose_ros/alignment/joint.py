@@ -1,7 +1,8 @@
 """The poses of all surfaces that make the sum of D over all pairs smallest.
 
 Pairs propose, the sum decides: from several starts, each surface in turn takes the best of the poses
-that its pairs' transforms propose, until none moves; then all descend on the sum together.
+that its pairs' transforms propose, until none moves; then all descend on the sum together, saturated
+more narrowly.
 """
 
 from dataclasses import dataclass, replace
@@ -115,7 +116,9 @@ def solve_jointly(problem: JointProblem) -> Tensor:
         energy = float(problem.distances(poses).sum())
         if energy < best_energy:
             best, best_energy = poses, energy
-    return descend(best, lambda poses: problem.distances(poses).sum(), problem.settings.joint_steps)
+    settings = replace(problem.settings, saturation=problem.settings.last_saturation)
+    last = replace(problem, settings=settings)
+    return descend(best, lambda poses: last.distances(poses).sum(), settings.joint_steps)
 
 
 def sweep(problem: JointProblem, poses: Tensor) -> Tensor:

@@ -20,6 +20,8 @@ class AlignmentSettings:
         tau: temperature of the cycle weights, in diameters.
         saturation: distance, in diameters, at which a vertex counts half of what it would: a head that
             is turned or a missing leg then no longer tilts the rest; infinite is the paper's plain D.
+        last_saturation: the same for the last descent, over all pairs. First wide, so that objects which
+            differ all over still find the right way round, then narrow, so that like parts lie exactly.
         normals: how many diameters of distance normals count that are a radian apart: vertices that look
             another way then are no match, wherever they lie; 0 is the paper's plain D.
         features: "mean" matches the vertices' mean features, "set" the paper's sets of view features.
@@ -37,7 +39,8 @@ class AlignmentSettings:
 
     alpha: float = 0.5
     tau: float = 0.9
-    saturation: float = 0.05
+    saturation: float = 0.1
+    last_saturation: float = 0.05
     normals: float = 0.1
     features: Features = "mean"
     samples: int = 1000
@@ -55,8 +58,9 @@ class AlignmentSettings:
             raise SurfposeError(f"alpha is {self.alpha:g}; it is a share between 0 and 1")
         if not self.tau > 0:
             raise SurfposeError(f"tau is {self.tau:g}; it must be above zero")
-        if not self.saturation > 0:
-            raise SurfposeError(f"saturation is {self.saturation:g}; it must be above zero")
+        if not min(self.saturation, self.last_saturation) > 0:
+            least = min(self.saturation, self.last_saturation)
+            raise SurfposeError(f"saturation is {least:g}; it must be above zero")
         if not self.normals >= 0:
             raise SurfposeError(f"normals is {self.normals:g}; it must not be below zero")
         for name, value, allowed in (
