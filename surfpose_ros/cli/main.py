@@ -18,7 +18,7 @@ from surfpose_ros.progress import Cancelled
 # typer app named `app`.
 COMMANDS = {
     "simulate": "Render captures of parametric objects or meshes, with ground truth.",
-    "import": "Turn a labelled set of images into captures.",
+    "import": "Turn pictures into captures: a labelled set, or folders of one object.",
     "reconstruct": "Turn captures into surfaces: cameras, masks, mesh, features.",
     "align": "Bring all surfaces of a category into one canonical frame.",
     "train": "Learn a category model from aligned surfaces.",
