@@ -37,10 +37,10 @@ class Augmentation:
         any_hue: chance that colours turn by any hue: objects of a colour that was never recorded.
     """
 
-    scale: float = 0.3
+    scale: float = 0.15
     aspect: float = 0.25
     shift: float = 0.08
-    roll_deg: float = 20.0
+    roll_deg: float = 10.0
     far: float = 0.3
     far_scale: float = 1.4
     keep_background: float = 0.3
