@@ -28,10 +28,10 @@ def tiles(
 
 
 def caption(outcome: Outcome) -> str:
-    """Name, error and score."""
+    """Name, error with the symmetry forgiven, and score."""
     if outcome.detection is None:
         return f"{outcome.sample.name}: nothing found"
-    return f"{outcome.sample.name}: {outcome.error_deg:.0f} deg, score {outcome.score:.2f}"
+    return f"{outcome.sample.name}: {outcome.symmetric_deg:.0f} deg, score {outcome.score:.2f}"
 
 
 def tile(outcome: Outcome, templates: Mapping[str, Mesh]) -> np.ndarray:
@@ -47,7 +47,7 @@ def tile(outcome: Outcome, templates: Mapping[str, Mesh]) -> np.ndarray:
     _draw_truth(true, outcome, camera, box, size)
     window = _window(box, image.shape)
     pair = [_cut(picture, window) for picture in (found, true)]
-    said = "nothing" if outcome.detection is None else f"{outcome.error_deg:.0f} deg off"
+    said = "nothing" if outcome.detection is None else f"{outcome.symmetric_deg:.0f} deg off"
     for picture, text in zip(pair, (said, "truth"), strict=True):
         draw_text(picture, text, (5, TILE - 7), (255, 255, 255))
     return np.hstack(pair)

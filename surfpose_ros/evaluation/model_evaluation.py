@@ -84,10 +84,11 @@ class PoseReport:
         page = Report(f"Poses of {self.model.name}", where)
         for table in self.result().tables:
             page.add_table(table)
-        errors = np.nan_to_num([outcome.error_deg for outcome in self.outcomes], nan=180.0)
-        page.add_histogram(
-            {"rotation error": errors}, "Rotation errors; none found counts as 180", "degrees"
-        )
+        errors = {"rotation error": [outcome.error_deg for outcome in self.outcomes]}
+        if self.model.symmetry:
+            errors["symmetry forgiven"] = [outcome.symmetric_deg for outcome in self.outcomes]
+        counted = {name: np.nan_to_num(values, nan=180.0) for name, values in errors.items()}
+        page.add_histogram(counted, "Rotation errors; none found counts as 180", "degrees")
         page.add_figure(by_azimuth(self.outcomes), "Accuracy by direction of view")
         if any(outcome.sample.occlusion for outcome in self.outcomes):
             page.add_figure(by_occlusion(self.outcomes), "Accuracy by occlusion")
