@@ -31,9 +31,9 @@ from surfpose_ros.progress import Progress, silent
 from surfpose_ros.surface.surface import Surface, load_surface
 
 OURS = AlignmentSettings(mode="free")
-FREE, UP = "all pairs at once, free", "all pairs at once, up known"
 SETS: dict[str, dict[str, Method]] = {
-    "ours": {FREE: all_at_once(OURS), UP: all_at_once(replace(OURS, mode="up"))},
+    "free": {"all pairs at once, free": all_at_once(OURS)},
+    "up": {"all pairs at once, up known": all_at_once(replace(OURS, mode="up"))},
     "comparators": {
         "ICP, best of 24 starts": methods.icp,
         "FPFH + RANSAC (Open3D)": methods.fpfh_ransac,
@@ -77,8 +77,8 @@ def run(
         Path | None, typer.Option(help="What the CSV's image names are relative to; else its folder.")
     ] = None,
     which: Annotated[
-        str, typer.Option(help="ours, comparators, ablation, map; several by commas.")
-    ] = "ours",
+        str, typer.Option(help="free, up, comparators, ablation, map; several by commas.")
+    ] = "free,up",
     seeds: Annotated[int, typer.Option(min=1, help="Repetitions, each with frames turned anew.")] = 3,
     symmetry: Annotated[
         list[str] | None,
