@@ -53,6 +53,10 @@ def read_capture(
     recording = read_recording(folder, info)
     stamps = sharpest_spread(folder, recording, max_frames)
     read, how = _read_frames(folder, info, recording, stamps, masks)
+    if poses != "none" and len(read) < MIN_FRAMES:
+        raise SurfposeError(
+            f"{folder}: only {len(read)} frames, too few for a surface; record a whole turn"
+        )
     read, dropped = steady_masks(read)
     if poses == "none":
         track = PoseTrack("none", [None] * len(stamps))

@@ -216,6 +216,12 @@ def test_intrinsics_that_are_none_are_refused_by_topic(tmp_path, focal):
         read_capture(folder)
 
 
+def test_a_recording_of_two_frames_says_so(tmp_path):
+    write_turntable(tmp_path / "short", frames=2)
+    with pytest.raises(SurfposeError, match=r"only 2 frames.*record a whole turn"):
+        read_capture(tmp_path / "short")
+
+
 def test_a_gap_in_tf_leaves_frames_out_and_a_large_one_refuses(tmp_path):
     folders = {}
     for name, known in (("small", 10), ("large", 4)):
