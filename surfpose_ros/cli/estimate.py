@@ -1,5 +1,6 @@
-"""`surfpose estimate`: poses in pictures, as text, JSON and overlays."""
+"""`surfpose estimate`: poses in pictures, videos and bags, as text, JSON and overlays."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,27 +12,30 @@ from surfpose_ros.category.model import load_category_model
 from surfpose_ros.cli.console import JsonOption, err, out, print_json
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.geometry.cameras import Camera
-from surfpose_ros.pose.detection import PoseResult
 from surfpose_ros.pose.drawing import draw_result
 from surfpose_ros.pose.estimator import EstimatorSettings, PoseEstimator
 from surfpose_ros.pose.output import result_as_dict, result_as_text
-from surfpose_ros.video.pictures import read_picture
+from surfpose_ros.video.sources import OVERLAY_MARK, Picture, find_sources, is_moving, read_source
+
+OVERLAY_RATE = 10.0  # pictures a second in overlays of videos and bags
 
 app = typer.Typer()
 
 
 @app.command()
 def estimate(
-    images: Annotated[list[Path], typer.Argument(help="Pictures, or folders of them.")],
+    images: Annotated[list[Path], typer.Argument(help="Pictures, videos, bags, or folders of pictures.")],
     model: Annotated[list[Path], typer.Option(help="Category model; repeat for several.")],
     box: Annotated[
         str | None, typer.Option(help="x,y,width,height of the object in pixels, or 'whole'.")
     ] = None,
     intrinsics: Annotated[
-        str | None, typer.Option(help="fx,fy,cx,cy in pixels; without them distances mean nothing.")
+        str | None,
+        typer.Option(help="fx,fy,cx,cy in pixels; without them no distances. Bags have their own."),
     ] = None,
+    every: Annotated[int, typer.Option(min=1, help="Of videos and bags each so many-th picture.")] = 1,
     overlay: Annotated[
-        Path | None, typer.Option(help="Folder for the overlay pictures; beside each image if not given.")
+        Path | None, typer.Option(help="Folder for the overlays; beside each picture if not given.")
     ] = None,
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Least score of a detection.")] = 0.5,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
@@ -43,43 +47,67 @@ def estimate(
     estimator = PoseEstimator(models, EstimatorSettings(threshold=threshold))
     results: dict[str, Any] = {}
     failed = False
-    for path in find_pictures(images):
+    for source in find_sources(images):
+        drawn = (overlay or source.parent) / f"{source.stem}{OVERLAY_MARK}"
+        drawn = drawn.with_name(drawn.name + (".mp4" if is_moving(source) else ".jpg"))
+        drawn.parent.mkdir(parents=True, exist_ok=True)
         try:
-            image = read_picture(path)
-            camera = _camera(intrinsics, image)
-            result = estimator(image, camera, _boxes(box, image))
+            found = []
+            overlays = _Overlays(drawn)
+            for picture in _with_camera(read_source(source, every), intrinsics):
+                result = estimator(picture.image, picture.camera, _boxes(box, picture.image))
+                overlays.add(draw_result(picture.image, result, picture.camera, meshes))
+                found.append(result_as_dict(result) | {"seconds": picture.seconds})
+                if not as_json:
+                    where = source.parent / picture.name
+                    out.print(f"{where}: {result_as_text(result)}", soft_wrap=True)
+            overlays.close()
         except SurfposeError as error:
-            err.print(f"surfpose: {path}: {error}", soft_wrap=True)
+            err.print(f"surfpose: {source}: {error}", soft_wrap=True)
             failed = True
             continue
-        drawn = (overlay or path.parent) / f"{path.stem}.pose.jpg"
-        drawn.parent.mkdir(parents=True, exist_ok=True)
-        _write(drawn, draw_result(image, result, camera, meshes))
-        results[str(path)] = result_as_dict(result) | {"overlay": str(drawn)}
+        single = found[0] | {"overlay": str(drawn)}
+        results[str(source)] = {"pictures": found, "overlay": str(drawn)} if is_moving(source) else single
         if not as_json:
-            _say(path, result, drawn)
+            out.print(f"  {drawn}", soft_wrap=True)
     if as_json:
         print_json({"images": results})
     if failed:
         raise typer.Exit(1)
 
 
-def find_pictures(paths: list[Path]) -> list[Path]:
-    """The pictures named, and those in the folders named, overlays left out.
+class _Overlays:
+    """Writes one picture, or a video of several."""
 
-    Raises:
-        SurfposeError: a path that is not there, or no picture at all.
-    """
-    found: list[Path] = []
-    for path in paths:
-        if not path.exists():
-            raise SurfposeError(f"{path}: no such picture")
-        inside = sorted(path.iterdir()) if path.is_dir() else [path]
-        known = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
-        found += [p for p in inside if p.suffix.lower() in known and not p.stem.endswith(".pose")]
-    if not found:
-        raise SurfposeError(f"{', '.join(map(str, paths))}: no picture (jpg, png, ...) found")
-    return found
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._video: cv2.VideoWriter | None = None
+
+    def add(self, image: np.ndarray) -> None:
+        """Take in the next picture; all of a video have the size of the first."""
+        if self._path.suffix == ".jpg":
+            written = cv2.imwrite(str(self._path), image[..., ::-1])
+        else:
+            if self._video is None:
+                codec = cv2.VideoWriter.fourcc(*"mp4v")
+                size = (image.shape[1], image.shape[0])
+                self._video = cv2.VideoWriter(str(self._path), codec, OVERLAY_RATE, size)
+            written = self._video.isOpened()
+            self._video.write(np.ascontiguousarray(image[..., ::-1]))
+        if not written:
+            raise SurfposeError(f"{self._path}: cannot be written; name another folder with --overlay")
+
+    def close(self) -> None:
+        """Finish the video."""
+        if self._video is not None:
+            self._video.release()
+
+
+def _with_camera(pictures: Iterator[Picture], text: str | None) -> Iterator[Picture]:
+    """The pictures, those without a camera of their own with the given intrinsics."""
+    for picture in pictures:
+        camera = picture.camera or _camera(text, picture.image)
+        yield Picture(picture.name, picture.image, camera, picture.seconds)
 
 
 def _camera(text: str | None, image: np.ndarray) -> Camera | None:
@@ -93,7 +121,7 @@ def _boxes(text: str | None, image: np.ndarray) -> np.ndarray | None:
     if text is None:
         return None
     if text == "whole":
-        return np.array([[-0.5, -0.5, image.shape[1], image.shape[0]]])
+        return np.array([[0.0, 0.0, image.shape[1], image.shape[0]]])
     return np.array([_numbers(text, "--box", "x,y,width,height")])
 
 
@@ -105,13 +133,3 @@ def _numbers(text: str, option: str, form: str) -> list[float]:
     if len(values) != 4:
         raise typer.BadParameter(f"{text!r} is not {form}", param_hint=option)
     return values
-
-
-def _say(path: Path, result: PoseResult, drawn: Path) -> None:
-    out.print(f"{path}: {result_as_text(result)}", soft_wrap=True)
-    out.print(f"  {drawn}", soft_wrap=True)
-
-
-def _write(path: Path, image: np.ndarray) -> None:
-    if not cv2.imwrite(str(path), image[..., ::-1]):
-        raise SurfposeError(f"{path}: cannot be written; name another folder with --overlay")

@@ -37,7 +37,7 @@ def caption(outcome: Outcome) -> str:
 def tile(outcome: Outcome, templates: Mapping[str, Mesh]) -> np.ndarray:
     """``(TILE, 2 * TILE, 3)`` uint8 RGB: the estimate, and the truth's axes."""
     image, camera = outcome.sample.read()
-    box = outcome.sample.box or (-0.5, -0.5, image.shape[1], image.shape[0])
+    box = outcome.sample.box or (0, 0, image.shape[1], image.shape[0])
     found, true = image.copy(), image.copy()
     size = np.full(3, 1 / np.sqrt(3))
     if outcome.detection is not None:

@@ -164,7 +164,7 @@ def _evaluate(estimator: Estimator, sample: PoseSample, frame: LabelFrame, boxes
     image, camera = sample.read()
     given = None
     if boxes == "image":
-        given = np.array([[-0.5, -0.5, image.shape[1], image.shape[0]]])
+        given = np.array([[0.0, 0.0, image.shape[1], image.shape[0]]])
     elif boxes == "labels":
         given = np.array([sample.box], dtype=np.float64)
     start = time.perf_counter()

@@ -97,7 +97,7 @@ def test_the_estimator_gets_the_boxes_that_were_asked_for(picture):
     for boxes in ("image", "labels", "search"):
         outcome = evaluate_poses(estimator, [sample], LabelFrame(), boxes)[0]
         assert outcome.detection is None and np.isnan(outcome.error_deg)
-    assert [boxes for _, _, boxes in seen] == [[[-0.5, -0.5, 60, 40]], [[1, 2, 3, 4]], None]
+    assert [boxes for _, _, boxes in seen] == [[[0, 0, 60, 40]], [[1, 2, 3, 4]], None]
     assert seen[0][0] == (40, 60, 3) and (seen[0][1].width, seen[0][1].height) == (60, 40)
 
 
