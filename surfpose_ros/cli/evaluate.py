@@ -102,6 +102,12 @@ def evaluate_pose(
         typer.Option(help="Boxes given to the model: the labels', the whole image, or none (it searches)."),
     ] = "auto",
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many images, spread over all.")] = None,
+    cover: Annotated[
+        tuple[float, float] | None, typer.Option(help="Cover a share of each box, between these: 0.2 0.4.")
+    ] = None,
+    cover_with: Annotated[
+        Path | None, typer.Option(help="Folder of photos of which the covering patches are cut.")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
     json_file: JsonFile = None,
     csv_file: Annotated[
@@ -129,6 +135,8 @@ def evaluate_pose(
             symmetry=symmetry,
             boxes=boxes,
             limit=limit,
+            cover=cover,
+            cover_with=cover_with,
             device=device,
         )
         report = evaluate_model(request, progress)

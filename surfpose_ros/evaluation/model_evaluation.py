@@ -13,6 +13,7 @@ from surfpose_ros.evaluation.charts import by_azimuth, by_occlusion, reliability
 from surfpose_ros.evaluation.datasets.registry import read_dataset
 from surfpose_ros.evaluation.gallery import by_error, contact_sheet, tile, tiles
 from surfpose_ros.evaluation.label_frames import fit_canonical_from_label, read_video_labels
+from surfpose_ros.evaluation.occlusion import cover_samples
 from surfpose_ros.evaluation.pose import (
     BoxSource,
     LabelFrame,
@@ -46,6 +47,8 @@ class PoseEvaluation:
     symmetry: str = "model"
     boxes: BoxSource = "auto"
     limit: int | None = None
+    cover: tuple[float, float] | None = None
+    cover_with: Path | None = None
     device: str = "cpu"
 
 
@@ -109,6 +112,11 @@ def evaluate_model(request: PoseEvaluation, progress: Progress = silent) -> Pose
     samples = spread(read_samples(request, model.name), request.limit)
     frame, said = label_frame(model, request, progress)
     source = box_source(samples) if request.boxes == "auto" else request.boxes
+    if request.cover:
+        if request.cover_with is None:
+            raise SurfposeError("--cover needs photos to cover objects with: --cover-with FOLDER")
+        samples = cover_samples(samples, request.cover, request.cover_with)
+        said.append("{:.0%} to {:.0%} of each box covered by patches of photos".format(*request.cover))
     estimator = PoseEstimator([model])
     outcomes = evaluate_poses(estimator, samples, frame, source, progress)
     return PoseReport(model, outcomes, [*said, _SOURCES[source]])
