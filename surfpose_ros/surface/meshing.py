@@ -8,36 +8,38 @@ import trimesh
 
 from surfpose_ros.geometry.meshes import Mesh, mesh_from_trimesh
 
-PATIENCE = 5  # of the simplification; its default, 7, is quicker and tears off thin legs
+# Of the simplification (low is patient), in the order of trying: its default, 7, tears off thin legs, but
+# closes what 5 leaves open on some meshes.
+PATIENCE = (5, 7, 3)
 
 
 def coarse_mesh(dense: Mesh, max_vertices: int) -> Mesh:
     """The largest piece of a closed mesh, smoothed and simplified (quadrics) to `max_vertices` at most.
 
-    Simplification may tear a thin part; it is then tried with fewer faces and more smoothing until the
-    result is watertight and vertex-manifold. Where none is, the last try comes back: check it with
-    `mesh_problems`.
+    Simplification may tear a thin part; it is then tried with fewer faces, more smoothing and another
+    patience until the result is watertight and vertex-manifold. Where none is, the last try comes back:
+    check it with `mesh_problems`.
     """
     pieces = dense.trimesh().split(only_watertight=False)
     largest = max(pieces, key=lambda piece: abs(piece.volume)) if len(pieces) else dense.trimesh()
-    for iterations, share in product((10, 30, 60), (1.0, 0.97, 0.94, 0.9, 0.8)):
+    for patience, iterations, share in product(PATIENCE, (10, 30, 60), (1.0, 0.97, 0.94, 0.9, 0.8)):
         whole = largest.copy()
         # The voxel grid's steps go; Taubin's filter does not shrink.
         trimesh.smoothing.filter_taubin(whole, lamb=0.5, nu=0.53, iterations=iterations)
         # A closed surface of genus zero has two faces a vertex, less four.
-        mesh = _simplified(whole, faces=int(2 * max_vertices * share) - 4)
+        mesh = _simplified(whole, int(2 * max_vertices * share) - 4, patience)
         if len(mesh.vertices) <= max_vertices and not mesh_problems(mesh):
             break
     return outward(mesh)
 
 
-def _simplified(solid: trimesh.Trimesh, faces: int) -> Mesh:
+def _simplified(solid: trimesh.Trimesh, faces: int, patience: int) -> Mesh:
     if len(solid.faces) > faces:
         vertices, triangles = fast_simplification.simplify(
             solid.vertices.astype(np.float32),
             solid.faces.astype(np.int32),
             target_count=faces,
-            agg=PATIENCE,
+            agg=patience,
         )
         solid = trimesh.Trimesh(vertices, triangles, process=False)
     solid.update_faces(solid.nondegenerate_faces())
