@@ -18,7 +18,7 @@ from surfpose_ros.surface.surface import FORMAT_VERSION, save_surface, surface_m
 from surfpose_ros.video.reader import read_capture
 
 # Raise it where a change of the code changes surfaces, so that old ones are not kept.
-RECIPE = 8
+RECIPE = 9
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def read_capture(
         raise SurfposeError(
             f"{folder}: only {len(read)} frames, too few for a surface; record a whole turn"
         )
-    read, dropped = steady_masks(read)
+    read, dropped = steady_masks(read, trusted=how == "topic")
     if poses == "none":
         track = PoseTrack("none", [None] * len(stamps))
     else:

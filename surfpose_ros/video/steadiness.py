@@ -13,18 +13,23 @@ from surfpose_ros.video.object_video import Frame
 
 # Silhouettes are compared on squares of so many pixels, with so many frames before and after.
 SIZE, REACH = 64, 2
-# A mask is dropped where its agreement is this share of the video's median.
-LEAST = 0.75
+# A mask is dropped where its agreement is below this share of the video's median; none where the median is
+# low itself: views far apart differ by right.
+LEAST, DENSE = 0.75, 0.8
 # Sizes of the same object in neighbouring pictures do not differ by more (ratio of areas).
 SAME_SIZE = 2.0
 
 
-def steady_masks(frames: list[Frame]) -> tuple[list[Frame], int]:
-    """The frames with `mask_quality`, and how many masks were dropped because they stand alone."""
+def steady_masks(frames: list[Frame], trusted: bool = False) -> tuple[list[Frame], int]:
+    """The frames with `mask_quality`, and how many masks were dropped because they stand alone.
+
+    Masks that are `trusted`, since they were recorded and not found here, are all kept.
+    """
     masks = [frame.mask for frame in frames]
     qualities = mask_qualities(masks)
     known = [quality for quality in qualities if quality is not None]
-    least = LEAST * float(np.median(known)) if known else 0.0
+    median = float(np.median(known)) if known else 0.0
+    least = LEAST * median if median > DENSE and not trusted else 0.0
     rated = []
     for frame, quality in zip(frames, qualities, strict=True):
         dropped = quality is not None and quality < least

@@ -37,5 +37,15 @@ def test_a_mask_that_lost_half_of_the_object_or_took_the_table_with_it_is_droppe
     assert rated[4].mask_quality < rated[5].mask_quality
 
 
+def test_recorded_masks_and_views_far_apart_are_all_kept():
+    masks = [ellipse(10 * index) for index in range(12)]
+    masks[4] = masks[4].copy()
+    masks[4][:, 80:] = False
+    rated, dropped = steady_masks(frames(masks), trusted=True)
+    assert dropped == 0
+    assert rated[4].mask is not None
+    assert steady_masks(frames([ellipse(80 * index) for index in range(8)]))[1] == 0
+
+
 def test_frames_without_an_object_have_no_figure():
     assert mask_qualities([None, np.zeros((120, 160), bool), ellipse(0)]) == [None, None, 0.0]
