@@ -53,6 +53,7 @@ class RetrainNode(Node):
         self._report_out = self.create_publisher(String, "~/report", 1)
         self._cancelled = threading.Event()
         self._thread: threading.Thread | None = None
+        self._busy = False
         self.create_service(Trigger, "~/start", self._start)
         self.create_service(Trigger, "~/cancel", self._cancel)
         self._say(Level.OK, "idle; call ~/start")
@@ -68,19 +69,20 @@ class RetrainNode(Node):
         super().destroy_node()
 
     def _start(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        if self._thread and self._thread.is_alive():
+        if self._busy:
             response.message = "training is under way already; call ~/cancel first"
         elif not self.parameters["category"]:
             response.message = "set the parameter category first"
         else:
             self._cancelled.clear()
+            self._busy = True
             self._thread = threading.Thread(target=self._train, name="retrain", daemon=True)
             self._thread.start()
             response.success, response.message = True, "started; see ~/progress"
         return response
 
     def _cancel(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success = bool(self._thread and self._thread.is_alive())
+        response.success = self._busy
         response.message = "stopping at the next step" if response.success else "nothing is being trained"
         self._cancelled.set()
         return response
@@ -89,17 +91,22 @@ class RetrainNode(Node):
         try:
             report, figures = self._retrain()
         except Cancelled:
-            self._say(Level.OK, "cancelled; finished steps are kept, call ~/start to go on")
+            self._end(Level.OK, "cancelled; finished steps are kept, call ~/start to go on")
         except SurfposeError as error:
-            self._say(Level.ERROR, str(error))
+            self._end(Level.ERROR, str(error))
         except Exception as error:  # the node stays, whatever happens in training
             self.get_logger().error(f"{error!r}")
-            self._say(Level.ERROR, f"bug: {error!r}; please report it with the log")
+            self._end(Level.ERROR, f"bug: {error!r}; please report it with the log")
         else:
             content = {**asdict(report), "figures": figures}
             self._report_out.publish(String(data=json.dumps(content, default=str)))
-            self._say(Level.OK, "done", content)
+            self._end(Level.OK, "done", content)
             self._ask_for_reload()
+
+    def _end(self, level: Level, message: str, values: dict[str, Any] | None = None) -> None:
+        """Say how it ended, once ~/start may be called again."""
+        self._busy = False
+        self._say(level, message, values)
 
     def _retrain(self) -> tuple[RetrainReport, dict[str, Any]]:
         """Train; the report, and the model's figures."""
