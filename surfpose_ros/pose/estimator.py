@@ -9,6 +9,7 @@ from torch import Tensor
 
 from surfpose_ros.category.augment import CROP_MARGIN
 from surfpose_ros.category.model import CategoryModel
+from surfpose_ros.category.network import NetworkOutput
 from surfpose_ros.category.views import box_crop
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.geometry.cameras import Camera
@@ -17,6 +18,8 @@ from surfpose_ros.pose.depth import scale_from_depth
 from surfpose_ros.pose.detection import Detection, PoseHypothesis, PoseResult
 from surfpose_ros.pose.localise import OVERLAP, STRIDE, middle, overlap, propose
 from surfpose_ros.pose.score import detection_score, log_odds
+
+SETTLED = 0.8  # overlap of a box with what its crop tells, above which it needs no second look
 
 
 @dataclass(frozen=True)
@@ -104,29 +107,39 @@ class PoseEstimator:
         depth: np.ndarray | None,
         clock: "_Clock",
     ) -> Detection:
-        model = search.model
-        size = model.info.input_size
+        size = search.model.info.input_size
         height, width = image.shape[:2]
         whole = camera or Camera(np.array([[width, 0, 0], [0, width, 0], [0, 0, 1]]), width, height)
-        crop, crop_camera = box_crop(image, box, whole, size, CROP_MARGIN)
-        pixels = torch.from_numpy(crop).to(model.device).permute(2, 0, 1)[None].float() / 255
         with torch.inference_mode():
-            output = model.network(pixels)
+            output, crop_camera = _look_at(image, box, whole, search.model)
+            outline, chance = middle(output)
+            if box_exact:
+                outline = box_in_cells(box, size)
+            else:
+                told = box_in_image(outline, crop_camera, whole)
+                if overlap(told, box) < SETTLED:  # seen from nearer, the box is another: look there
+                    output, crop_camera = _look_at(image, told, whole, search.model)
+                    outline, chance = middle(output)
+                    told = box_in_image(outline, crop_camera, whole)
+                box = told
             clock.lap("network")
             cells = crop_camera.cropped(0, 0, size // STRIDE, size // STRIDE, 1 / STRIDE)
             intrinsics = torch.from_numpy(cells.matrix) if camera is not None else None
-            outline = box_in_cells(box, size)
-            told, chance = middle(output)
-            if not box_exact:
-                outline = told
             poses = search(output.features[0], output.view_logits[0], intrinsics, outline)
-        if not box_exact:
-            box = box_in_image(told, crop_camera, whole)
         detection = to_detection(poses, search, box, chance, camera is not None)
         if depth is not None and camera is not None:
             detection = scale_from_depth(detection, search.caster, camera, depth)
         clock.lap("pose")
         return detection
+
+
+def _look_at(
+    image: np.ndarray, box: tuple[float, float, float, float], camera: Camera, model: CategoryModel
+) -> tuple[NetworkOutput, Camera]:
+    """The network's output of the crop about a box, and the crop's camera."""
+    crop, crop_camera = box_crop(image, box, camera, model.info.input_size, CROP_MARGIN)
+    pixels = torch.from_numpy(crop).to(model.device).permute(2, 0, 1)[None].float() / 255
+    return model.network(pixels), crop_camera
 
 
 def to_detection(
