@@ -41,7 +41,7 @@ class AlignmentSettings:
     tau: float = 0.9
     saturation: float = 0.1
     last_saturation: float = 0.05
-    normals: float = 0.1
+    normals: float = 0.05
     features: Features = "mean"
     samples: int = 1000
     hypotheses: int = 4
