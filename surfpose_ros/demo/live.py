@@ -22,6 +22,7 @@ from surfpose_ros.simulation.scene_set import simulate_scenes
 from surfpose_ros.video.labels import read_labels
 
 ANSWERS_VERSION = 1
+THRESHOLD = 0.2  # below pose_node's own: the table is to show what low scores are worth
 
 
 def make_scenes(category: str, seeds: list[int], count: int, folder: Path, progress: Progress) -> Path:
@@ -54,7 +55,7 @@ def look(model: Path, labels: Path, answers: Path, logs: Path, progress: Progres
         ros_environment() as environment,
         NodeProcess(
             "pose_node", environment, logs / "pose_node.log", models=[str(model)], device="cpu",
-            tracking=False,
+            tracking=False, threshold=THRESHOLD,
         ),
         NodeProcess(
             "demo_viewer", environment, logs / "demo_viewer.log",
