@@ -77,8 +77,8 @@ class PoseEstimator:
         best = 0.0
         for search in self.searches:
             if boxes is None:
-                proposals = propose(image, search.model, self.settings.max_objects)
-                wanted = [proposal.box for proposal in proposals]
+                told = propose(image, search.model, self.settings.max_objects)
+                wanted = [proposal.box for proposal in told]
             else:
                 wanted = [check_box(box, image) for box in boxes]
             clock.lap("localise")

@@ -15,6 +15,7 @@ STRIDE = 8
 # Longer side of the image in pixels at each scale: objects of a twelfth of it up to all of it are of a size
 # that training has seen.
 SCALES = (224, 448)
+SIDE_LEAST = 4.0  # of a box, pixels of the image
 OVERLAP = 0.5  # of two boxes of one object, intersection over union
 
 
@@ -36,16 +37,25 @@ def propose(image: np.ndarray, model: CategoryModel, most: int, least: float = 0
     found: list[Proposal] = []
     for longer in SCALES:
         output, scale = look(image, model, longer)
-        found += [
-            Proposal(_in_image(box, STRIDE * scale, image), chance)
-            for box, chance in peaks(output, most, least)
-        ]
+        found += proposals(output, scale, image, most, least)
     found.sort(key=lambda proposal: -proposal.chance)
     kept: list[Proposal] = []
     for proposal in found:
         if all(overlap(proposal.box, other.box) < OVERLAP for other in kept):
             kept.append(proposal)
     return kept[:most]
+
+
+def proposals(
+    output: NetworkOutput, scale: float, image: np.ndarray, most: int, least: float
+) -> list[Proposal]:
+    """What the network's output of an image, shrunk by `scale`, tells of objects in it."""
+    told = [
+        Proposal(_in_image(box, STRIDE * scale, image), chance)
+        for box, chance in peaks(output, most, least)
+    ]
+    # Middles told in the image's padding, or at its very border, leave no box.
+    return [proposal for proposal in told if min(proposal.box[2:]) >= SIDE_LEAST]
 
 
 def look(image: np.ndarray, model: CategoryModel, longer: int) -> tuple[NetworkOutput, float]:

@@ -11,7 +11,7 @@ from surfpose_ros.category.views import box_crop
 from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.pose.calibrate import fit_scores
 from surfpose_ros.pose.estimator import box_in_cells, box_in_image
-from surfpose_ros.pose.localise import middle, overlap, peaks
+from surfpose_ros.pose.localise import middle, overlap, peaks, proposals
 from surfpose_ros.pose.score import detection_score, log_odds
 
 
@@ -30,6 +30,16 @@ def test_every_peak_gives_its_own_box_the_likeliest_first():
     assert torch.allclose(first, torch.tensor([16.5, 12, 24, 18]))
     assert torch.allclose(second, torch.tensor([2.0, 3, 9, 10]))
     assert sure > less > 0.5
+
+
+def test_an_object_told_in_the_padding_of_an_image_is_no_proposal():
+    there = ((8, 8), (4.0, 4, 12, 12), 2.0)
+    in_padding = ((27, 27), (26.5, 26.5, 27.5, 27.5), 5.0)
+    monkeypatch.setattr(
+        localise, "look", lambda image, model, longer: (output_with([there, in_padding]), 1.0)
+    )
+    (proposal,) = localise.propose(np.zeros((200, 200, 3), np.uint8), None, 4)
+    assert proposal.box == pytest.approx((36, 36, 64, 64))
 
 
 def test_the_middle_of_a_crop_is_not_taken_from_its_border():
