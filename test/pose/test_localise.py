@@ -35,11 +35,9 @@ def test_every_peak_gives_its_own_box_the_likeliest_first():
 def test_an_object_told_in_the_padding_of_an_image_is_no_proposal():
     there = ((8, 8), (4.0, 4, 12, 12), 2.0)
     in_padding = ((27, 27), (26.5, 26.5, 27.5, 27.5), 5.0)
-    monkeypatch.setattr(
-        localise, "look", lambda image, model, longer: (output_with([there, in_padding]), 1.0)
-    )
-    (proposal,) = localise.propose(np.zeros((200, 200, 3), np.uint8), None, 4)
-    assert proposal.box == pytest.approx((36, 36, 64, 64))
+    image = np.zeros((400, 400, 3), np.uint8)
+    (proposal,) = proposals(output_with([there, in_padding]), 2.0, image, 4, 0.1)
+    assert proposal.box == pytest.approx((72, 72, 128, 128))
 
 
 def test_the_middle_of_a_crop_is_not_taken_from_its_border():
