@@ -269,5 +269,5 @@ def deterministic(seed: int, device: torch.device) -> Iterator[None]:
 # "quick" is for the demo and for a first look: a few minutes on two cores.
 PRESETS = {
     "full": TrainSettings(),
-    "quick": TrainSettings(steps=250, batch=24, calibration=60),
+    "quick": TrainSettings(steps=160, batch=24, calibration=50),
 }
