@@ -1,5 +1,5 @@
-"""What training minimises: each cell must name the template vertex it shows, and the image its view and
-its object's box.
+"""What training minimises: each cell must name the template vertex it shows, and the image its
+object's box.
 
 The vertex loss is the paper's contrastive cross-entropy (section 3.3) over all vertices and clutter, with
 targets spread over the vertices near the right one.
@@ -66,21 +66,6 @@ def vertex_logits(
     vertex = cells @ vertex_features.T / temperature
     clutter = (cells @ clutter_features.T / temperature).logsumexp(dim=-1, keepdim=True)
     return torch.cat([vertex, clutter], dim=-1)
-
-
-def view_loss(logits: Tensor, views: Tensor, directions: Tensor, concentration: float = 30.0) -> Tensor:
-    """Cross-entropy against a von Mises-Fisher bump around the true direction.
-
-    Args:
-        logits: ``(B, N)``.
-        views: unit vectors from object to camera in the canonical frame, ``(B, 3)``; for symmetric
-            categories ``(B, S, 3)``, all equivalent.
-        directions: of the logits, ``(N, 3)``.
-        concentration: 30 is a bump of about 10 degrees.
-    """
-    cosine = (views.reshape(len(views), -1, 3) @ directions.T).amax(dim=1)
-    target = (concentration * cosine).softmax(dim=-1)
-    return _mean(-(target * logits.float().log_softmax(dim=-1)).sum(dim=-1))
 
 
 def place_loss(centres: Tensor, sides: Tensor, boxes: Tensor, seen: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from surfpose_ros.files import atomic_folder, read_yaml, write_yaml
 from surfpose_ros.geometry.meshes import Mesh, load_ply, save_ply
 from surfpose_ros.geometry.symmetry import Symmetry, symmetry_from_dict
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 TEMPERATURE = 0.07  # of the vertex softmax, in training and in use (paper, section 4)
 
 
@@ -68,7 +68,7 @@ class CategoryModel:
     Attributes:
         info: names, statistics and figures.
         template: mean shape in the canonical frame.
-        network: images to features and view logits.
+        network: images to features and boxes.
         vertex_features: unit, ``(V, D)``.
         clutter_features: unit, ``(K, D)``.
     """
@@ -136,8 +136,7 @@ def load_category_model(folder: Path, device: torch.device | str = "cpu") -> Cat
     try:
         tensors = load_file(folder / "model.safetensors", device=str(device))
         vertex, clutter = tensors.pop("vertex_features"), tensors.pop("clutter_features")
-        directions = tensors["network.head.view.3.bias"].shape[0]
-        network = CategoryNetwork(backbone, vertex.shape[1], directions).to(device)
+        network = CategoryNetwork(backbone, vertex.shape[1]).to(device)
         own = {key.removeprefix("network."): value for key, value in tensors.items()}
         unexpected = network.load_state_dict(own, strict=False).unexpected_keys
         missing = set(_own_weights(network)) - set(own)

@@ -4,7 +4,6 @@ image (B, 3, H, W)
   backbone pyramid   strides 8, 16, 32
   coarse to fine     1x1 laterals, summed upwards, with the whole image's mean added as context
   features           (B, D, H/8, W/8), unit length
-  view logits        (B, N): from which of N directions on the sphere the object is seen
   centres, sides     (B, h, w), (B, 4, h, w): whether an object's middle is here, and how far its box goes
 """
 
@@ -23,22 +22,20 @@ class NetworkOutput(NamedTuple):
 
     Attributes:
         features: unit, ``(B, D, h, w)``.
-        view_logits: ``(B, N)``.
         centres: logits that the middle of an object's box is at a cell, ``(B, h, w)``.
         sides: logarithms of the distances in cells from a cell's centre to the left, top, right and bottom
             of the object's box, ``(B, 4, h, w)``.
     """
 
     features: Tensor
-    view_logits: Tensor
     centres: Tensor
     sides: Tensor
 
 
 class Head(nn.Module):
-    """From a backbone's pyramid to surface features, view logits and boxes."""
+    """From a backbone's pyramid to surface features and boxes."""
 
-    def __init__(self, pyramid_channels: tuple[int, ...], dimension: int, directions: int) -> None:
+    def __init__(self, pyramid_channels: tuple[int, ...], dimension: int) -> None:
         super().__init__()
         width = 192
         self.laterals = nn.ModuleList(nn.Conv2d(channels, width, 1) for channels in pyramid_channels)
@@ -50,9 +47,6 @@ class Head(nn.Module):
             nn.ReLU(),
             nn.Conv2d(width, dimension, 1),
         )
-        self.view = nn.Sequential(
-            nn.Linear(pyramid_channels[-1], 256), nn.ReLU(), nn.Dropout(0.2), nn.Linear(256, directions)
-        )
         last = nn.Conv2d(96, 5, 1)
         last.bias = nn.Parameter(torch.tensor(PLACE_BIAS))
         self.place = nn.Sequential(
@@ -61,36 +55,25 @@ class Head(nn.Module):
 
     def forward(self, pyramid: list[Tensor]) -> NetworkOutput:
         """Everything at the finest level of the pyramid."""
-        pooled = pyramid[-1].mean(dim=(-1, -2))
-        x = self.laterals[-1](pyramid[-1]) + self.context(pooled)[..., None, None]
+        context = self.context(pyramid[-1].mean(dim=(-1, -2)))
+        x = self.laterals[-1](pyramid[-1]) + context[..., None, None]
         for lateral, level in zip(self.laterals[-2::-1], pyramid[-2::-1], strict=True):
             x = nn.functional.interpolate(x, size=level.shape[-2:], mode="bilinear", align_corners=False)
             x = nn.functional.relu(x) + lateral(level)
         places = self.place(x)
         features = nn.functional.normalize(self.refine(x), dim=1)
-        return NetworkOutput(features, self.view(pooled), places[:, 0], places[:, 1:])
+        return NetworkOutput(features, places[:, 0], places[:, 1:])
 
 
 class CategoryNetwork(nn.Module):
     """Backbone and head; the backbone's late part adapts to the category."""
 
-    def __init__(self, backbone: Backbone, dimension: int = 128, directions: int = 128) -> None:
+    def __init__(self, backbone: Backbone, dimension: int = 128) -> None:
         super().__init__()
         self.backbone = backbone
-        self.directions: Tensor
-        self.register_buffer("directions", sphere_directions(directions), persistent=False)
-        self.head = Head(backbone.pyramid_channels, dimension, directions)
+        self.head = Head(backbone.pyramid_channels, dimension)
 
     def forward(self, images: Tensor) -> NetworkOutput:
         """Of RGB in [0, 1], ``(B, 3, H, W)``, everything at stride 8."""
         output: NetworkOutput = self.head(self.backbone.pyramid(images))
         return output
-
-
-def sphere_directions(count: int) -> Tensor:
-    """``(count, 3)`` unit vectors spread evenly over the sphere (Fibonacci spiral)."""
-    index = torch.arange(count, dtype=torch.float64) + 0.5
-    z = 1 - 2 * index / count
-    azimuth = torch.pi * (1 + 5**0.5) * index
-    radius = (1 - z * z).sqrt()
-    return torch.stack([radius * azimuth.cos(), radius * azimuth.sin(), z], dim=-1).float()

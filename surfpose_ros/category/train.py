@@ -13,12 +13,7 @@ from surfpose_ros.alignment.alignment import Alignment
 from surfpose_ros.backbones.registry import DEFAULT_BACKBONE, backbone_checksum, load_backbone
 from surfpose_ros.category.augment import Augmentation, Augmenter
 from surfpose_ros.category.distractors import make_distractors
-from surfpose_ros.category.loss import (
-    neighbour_targets,
-    place_loss,
-    vertex_loss,
-    view_loss,
-)
+from surfpose_ros.category.loss import neighbour_targets, place_loss, vertex_loss
 from surfpose_ros.category.model import TEMPERATURE, CategoryInfo, CategoryModel
 from surfpose_ros.category.network import CategoryNetwork
 from surfpose_ros.category.template import Template, mean_template
@@ -39,12 +34,10 @@ class TrainSettings:
         batch: images a step.
         input_size: side of the network's input, pixels.
         dimension: of a surface feature.
-        directions: of the view head.
         vertices: of the template, about.
         clutter: number of clutter features.
         soft_sigma: spread of a vertex label, in object diagonals.
         clutter_weight: of clutter cells beside object cells.
-        view_weight: of the view loss.
         place_weight: of the loss on the object's box.
         head_rate, vertex_rate, backbone_rate: learning rates at the start; cosine to zero.
         weight_decay: of AdamW, on the network only.
@@ -55,15 +48,13 @@ class TrainSettings:
 
     backbone: str = DEFAULT_BACKBONE
     steps: int = 400
-    batch: int = 48
+    batch: int = 64
     input_size: int = 224
     dimension: int = 128
-    directions: int = 128
     vertices: int = 500
     clutter: int = 8
     soft_sigma: float = 0.02
     clutter_weight: float = 0.3
-    view_weight: float = 0.3
     place_weight: float = 0.2
     head_rate: float = 1e-3
     vertex_rate: float = 3e-3
@@ -155,14 +146,13 @@ class _Trainer:
         )
         self.generator = torch.Generator(device).manual_seed(settings.seed)
         backbone = load_backbone(settings.backbone, device)
-        self.network = CategoryNetwork(backbone, settings.dimension, settings.directions).to(device)
+        self.network = CategoryNetwork(backbone, settings.dimension).to(device)
         _set_memory_format(self.network, torch.channels_last)
         vertices = torch.from_numpy(template.mesh.vertices).to(device)
         self.vertex_features = self._random_unit(len(vertices))
         self.clutter_features = self._random_unit(settings.clutter)
         symmetries = info.symmetry.rotations().float().to(device)
         self.targets = neighbour_targets(vertices, settings.soft_sigma, symmetries)
-        self.symmetries = symmetries
         self.augment = Augmenter(
             settings.augmentation,
             settings.input_size,
@@ -224,11 +214,8 @@ class _Trainer:
             TEMPERATURE,
             self.settings.clutter_weight,
         )
-        views = torch.einsum("sij,bj->bsi", self.symmetries, batch.directions)
-        known = seen > 0
-        view_term = view_loss(output.view_logits[known], views[known], self.network.directions)
         place_term = place_loss(output.centres, output.sides, boxes, seen)
-        loss = vertex_term + self.settings.view_weight * view_term + self.settings.place_weight * place_term
+        loss = vertex_term + self.settings.place_weight * place_term
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()

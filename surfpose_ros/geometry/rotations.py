@@ -140,3 +140,12 @@ def camera_from_object_views(azimuth: Tensor, elevation: Tensor, roll: Tensor) -
     cr, sr, one = roll.cos(), roll.sin(), torch.ones_like(roll)
     rows = [cr, -sr, zero, sr, cr, zero, zero, zero, one]
     return torch.stack(rows, dim=-1).unflatten(-1, (3, 3)) @ upright
+
+
+def sphere_directions(count: int) -> Tensor:
+    """``(count, 3)`` unit vectors spread evenly over the sphere (Fibonacci spiral)."""
+    index = torch.arange(count, dtype=torch.float64) + 0.5
+    z = 1 - 2 * index / count
+    azimuth = torch.pi * (1 + 5**0.5) * index
+    radius = (1 - z * z).sqrt()
+    return torch.stack([radius * azimuth.cos(), radius * azimuth.sin(), z], dim=-1).float()

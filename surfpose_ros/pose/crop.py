@@ -26,7 +26,6 @@ class SearchSettings:
         apart_deg: least angle between two starts.
         keep: hypotheses returned at most.
         distinct_deg: two refined hypotheses nearer than this are one.
-        view_weight: weight of the view head's log-probability, in effective cells.
         roll_std_deg: of the prior that cameras are upright.
         sigmas: in cells, of the refinement's rounds.
         effective_cells: how many independent cells an object is worth: turns mean log-likelihoods a
@@ -39,7 +38,6 @@ class SearchSettings:
     apart_deg: float = 20.0
     keep: int = 4
     distinct_deg: float = 25.0
-    view_weight: float = 0.5
     roll_std_deg: float = 25.0
     sigmas: tuple[float, ...] = (3.0, 2.5, 2.0, 1.6, 1.3, 1.1, 1.0, 1.0)
     effective_cells: float = 20.0
@@ -81,9 +79,6 @@ class CropSearch:
             torch.from_numpy(model.template.extent_log_std).float().to(device),
             visibility.to(device),
         )
-        directions = model.network.directions
-        centres = -self.table.rotations[:, 2]
-        self._nearest_direction = (centres @ directions.T).argmax(dim=-1)
         up = self.table.rotations[:, :, 2]
         rolls = torch.atan2(up[:, 0], -up[:, 1])
         steep = up[:, :2].norm(dim=-1)  # seen from straight above, roll means nothing
@@ -91,14 +86,11 @@ class CropSearch:
         known = "up" in model.info.axes
         self._log_prior = -0.5 * (rolls / spread) ** 2 * steep if known else torch.zeros_like(rolls)
 
-    def __call__(
-        self, features: Tensor, view_logits: Tensor, intrinsics: Tensor | None, box: Tensor | None
-    ) -> CropPoses:
+    def __call__(self, features: Tensor, intrinsics: Tensor | None, box: Tensor | None) -> CropPoses:
         """Poses of one object.
 
         Args:
             features: of the crop, unit, ``(D, h, w)``.
-            view_logits: of the crop, ``(N,)``.
             intrinsics: of the crop's camera in cells, ``(3, 3)``; None if unknown.
             box: of the object in cells (low x, low y, high x, high y); None to take the foreground's.
         """
@@ -107,9 +99,7 @@ class CropSearch:
         boxes = self._placements(foreground, box)
         scores = score_views(evidence_maps(log_probability[None])[0], self.table, boxes)
         score, placement = scores.max(dim=0)
-        view = view_logits.float().log_softmax(dim=-1)[self._nearest_direction]
-        extra = self.settings.view_weight * view + self._log_prior
-        total = score * self.settings.effective_cells / 4 + extra
+        total = score * self.settings.effective_cells / 4 + self._log_prior
         chosen = self._spread_starts(total)
         camera, known = self._camera(intrinsics, features.shape[-2:]), intrinsics is not None
         starts = self._starts(chosen, boxes[placement[chosen]], camera)
@@ -117,7 +107,7 @@ class CropSearch:
         refined, likelihood, information = refine(starts, evidence, self.shape, self.settings.sigmas)
         clutter = (evidence.log_probability[:, -1] - 1.125).sum()
         per_cell = (likelihood - clutter) / len(evidence.cells)
-        log_odds = per_cell * self.settings.effective_cells + self._extra(refined, view_logits)
+        log_odds = per_cell * self.settings.effective_cells + self._prior_of(refined)
         covered = coverage(refined, evidence, self.shape, self.settings.sigmas[-1])
         return self._distinct(refined, log_odds, information, per_cell * covered)
 
@@ -179,12 +169,10 @@ class CropSearch:
         cells = torch.stack([column, row], dim=-1).float()
         return Evidence(log_probability[:, row, column].T, cells, camera, known, (height, width))
 
-    def _extra(self, hypotheses: Hypotheses, view_logits: Tensor) -> Tensor:
-        """View head and roll prior at the nearest tabulated rotation."""
+    def _prior_of(self, hypotheses: Hypotheses) -> Tensor:
+        """The roll prior at the nearest tabulated rotation."""
         trace = torch.einsum("kij,nij->kn", hypotheses.rotation, self.table.rotations)
-        nearest = trace.argmax(dim=-1)
-        view = view_logits.float().log_softmax(dim=-1)[self._nearest_direction]
-        return self.settings.view_weight * view[nearest] + self._log_prior[nearest]
+        return self._log_prior[trace.argmax(dim=-1)]
 
     def _distinct(
         self, refined: Hypotheses, log_odds: Tensor, information: Tensor, gain: Tensor

@@ -125,7 +125,7 @@ class PoseEstimator:
             clock.lap("network")
             cells = crop_camera.cropped(0, 0, size // STRIDE, size // STRIDE, 1 / STRIDE)
             intrinsics = torch.from_numpy(cells.matrix) if camera is not None else None
-            poses = search(output.features[0], output.view_logits[0], intrinsics, outline)
+            poses = search(output.features[0], intrinsics, outline)
         detection = to_detection(poses, search, box, chance, camera is not None)
         if depth is not None and camera is not None:
             detection = scale_from_depth(detection, search.caster, camera, depth)

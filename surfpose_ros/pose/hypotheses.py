@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from surfpose_ros.category.network import sphere_directions
 from surfpose_ros.category.template import Template
 from surfpose_ros.geometry.cameras import Camera
-from surfpose_ros.geometry.rotations import camera_from_object_views
+from surfpose_ros.geometry.rotations import camera_from_object_views, sphere_directions
 from surfpose_ros.geometry.visibility import RayCaster
 
 DISTANCE = 2.5  # of the tabulated camera from the object's centre, in diagonals

@@ -1,8 +1,7 @@
 import torch
 from torch.nn.functional import normalize
 
-from surfpose_ros.category.loss import CLUTTER, IGNORED, neighbour_targets, vertex_loss, view_loss
-from surfpose_ros.category.network import sphere_directions
+from surfpose_ros.category.loss import CLUTTER, IGNORED, neighbour_targets, vertex_loss
 
 
 def test_targets_are_distributions_that_peak_at_the_vertex_itself():
@@ -45,13 +44,3 @@ def test_cells_that_are_ignored_do_not_change_the_loss():
     before = vertex_loss(features, labels, vertex, vertex[:1], torch.eye(5), 0.07, 0.3)
     features[:, :, 0, 1] = -features[:, :, 0, 1]
     assert before == vertex_loss(features, labels, vertex, vertex[:1], torch.eye(5), 0.07, 0.3)
-
-
-def test_the_view_loss_is_least_at_the_true_direction():
-    directions = sphere_directions(64)
-    logits = torch.full((1, 64), -8.0)
-    logits[0, 10] = 0.0
-    right = view_loss(logits, directions[10:11], directions)
-    assert right < view_loss(logits, -directions[10:11], directions)
-    either = torch.stack([directions[10], -directions[10]])[None]
-    assert torch.isfinite(view_loss(logits, either, directions))

@@ -182,6 +182,7 @@ def untrained_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., P
         clutter = torch.nn.functional.normalize(torch.randn(1, 128), dim=1)
         template = Template(mesh, np.full(3, 0.05))
         network = CategoryNetwork(backbone).eval()
+        network.head.place[-1].bias.data[0] = 0.0  # so that it takes something for an object everywhere
         save_category_model(CategoryModel(info, template, network, vertices, clutter), folder)
         return folder
 

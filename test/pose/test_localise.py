@@ -21,7 +21,7 @@ def output_with(boxes: list[tuple[tuple[int, int], tuple[float, ...], float]]) -
     for (x, y), (left, top, right, bottom), logit in boxes:
         centres[0, y, x] = logit
         sides[0, :, y, x] = torch.tensor([x - left, y - top, right - x, bottom - y]).log()
-    return NetworkOutput(torch.zeros(1, 8, 28, 28), torch.zeros(1, 128), centres, sides)
+    return NetworkOutput(torch.zeros(1, 8, 28, 28), centres, sides)
 
 
 def test_every_peak_gives_its_own_box_the_likeliest_first():

@@ -73,7 +73,7 @@ CAMERA = Camera(np.array([[62.0, 0, 13.5], [0, 62.0, 13.5], [0, 0, 1]]), CELLS, 
 def test_a_known_view_is_found_within_a_few_degrees(model, search, angles):
     pose = view(*angles, shift=(0.05, -0.04))
     intrinsics = torch.from_numpy(CAMERA.matrix)
-    found = search(feature_map(model, pose, CAMERA), torch.zeros(128), intrinsics, None)
+    found = search(feature_map(model, pose, CAMERA), intrinsics, None)
     truth = torch.from_numpy(pose[:3, :3]).float()
     assert math.degrees(rotation_angle(found.hypotheses.rotation[0], truth)) < 4
     assert np.allclose(found.hypotheses.translation[0].numpy(), pose[:3, 3], rtol=0.06, atol=0.03)
@@ -83,27 +83,27 @@ def test_hiding_half_of_the_object_moves_its_pose_little(model, search):
     pose = view(60, 20, 0)
     features = feature_map(model, pose, CAMERA)
     features[:, :, :12] = model.clutter_features[1][:, None, None]
-    found = search(features, torch.zeros(128), torch.from_numpy(CAMERA.matrix), None)
+    found = search(features, torch.from_numpy(CAMERA.matrix), None)
     truth = torch.from_numpy(pose[:3, :3]).float()
     assert math.degrees(rotation_angle(found.hypotheses.rotation[0], truth)) < 12
 
 
 def test_without_intrinsics_the_rotation_still_holds(model, search):
     pose = view(150, 25, 5)
-    found = search(feature_map(model, pose, CAMERA), torch.zeros(128), None, None)
+    found = search(feature_map(model, pose, CAMERA), None, None)
     truth = torch.from_numpy(pose[:3, :3]).float()
     assert math.degrees(rotation_angle(found.hypotheses.rotation[0], truth)) < 10
 
 
 def test_a_map_of_clutter_scores_far_below_one_of_the_object(model, search):
     clutter = model.clutter_features[0][:, None, None].expand(-1, CELLS, CELLS)
-    nothing = search(clutter, torch.zeros(128), None, None)
-    something = search(feature_map(model, view(30, 20, 0), CAMERA), torch.zeros(128), None, None)
+    nothing = search(clutter, None, None)
+    something = search(feature_map(model, view(30, 20, 0), CAMERA), None, None)
     assert nothing.gain < 0.2 * something.gain
 
 
 def test_hypotheses_are_distinct_and_their_odds_ordered(model, search):
-    found = search(feature_map(model, view(90, 30, 0), CAMERA), torch.zeros(128), None, None)
+    found = search(feature_map(model, view(90, 30, 0), CAMERA), None, None)
     rotations = found.hypotheses.rotation
     apart = rotation_angle(rotations[:, None], rotations[None]) + 10 * torch.eye(len(rotations))
     assert apart.min() > math.radians(SearchSettings().distinct_deg)
