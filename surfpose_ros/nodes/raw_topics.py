@@ -95,7 +95,8 @@ class _Topic:
     published: bool = False
     problem: str = ""
     kept: deque = field(default_factory=lambda: deque(maxlen=LATCHED_KEPT))
-    arrivals: deque = field(default_factory=lambda: deque(maxlen=60))
+    arrivals: deque = field(default_factory=lambda: deque(maxlen=60))  # by the present subscription
+    last: int | None = None  # arrival by any, nanoseconds
 
 
 class RawTopics:
@@ -141,8 +142,8 @@ class RawTopics:
             topic = self._topics[role]
             if topic.problem:
                 return topic.problem
-            age = (self._now() - topic.arrivals[-1]) / 1e9 if topic.arrivals else None
-            if age is not None and age <= FRESH_S:
+            age = None if topic.last is None else (self._now() - topic.last) / 1e9
+            if topic.arrivals and age is not None and age <= FRESH_S:
                 continue
             if not topic.published:
                 return f"nobody publishes {topic.name}; start the camera, or remap {role}:=<its topic>"
@@ -195,6 +196,7 @@ class RawTopics:
             now = self._now()
             message = RawMessage(topic.role, topic.name, offer.type_name, data, now)
             topic.arrivals.append(now)
+            topic.last = now
             if offer.latched:
                 topic.kept.append(message)
             self._receive(message)
