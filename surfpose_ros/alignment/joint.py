@@ -21,6 +21,7 @@ from surfpose_ros.geometry.similarity import decompose_similarity, invert_simila
 from surfpose_ros.geometry.symmetry import Symmetry
 
 MAX_SWEEPS = 10
+SURE = 0.95  # share of pairs that agree with common poses, above which other starts lead to the same
 AGREES_DEG = 30.0  # a pair whose own rotation is nearer to the common one agrees with it
 
 
@@ -104,7 +105,8 @@ def spectral(problem: JointProblem) -> Tensor:
 def solve_jointly(problem: JointProblem) -> Tensor:
     """Common poses ``(N, 4, 4)`` that lower the sum of D over all pairs as far as the starts lead.
 
-    The starts are the spectral solution and the three best stars.
+    The starts are the spectral solution and the three best stars; the later ones are left out where one
+    leads to poses with which nearly all pairs agree.
     """
     count = len(problem.shapes)
     starts = [spectral(problem)] + [star(problem, reference) for reference in range(count)]
@@ -116,6 +118,8 @@ def solve_jointly(problem: JointProblem) -> Tensor:
         energy = float(problem.distances(poses).sum())
         if energy < best_energy:
             best, best_energy = poses, energy
+        if problem.agreement(best, Symmetry()) > SURE:
+            break
     settings = replace(problem.settings, saturation=problem.settings.last_saturation)
     last = replace(problem, settings=settings)
     return descend(best, lambda poses: last.distances(poses).sum(), settings.joint_steps)
