@@ -11,6 +11,7 @@ import torch
 from surfpose_ros.alignment.alignment import Alignment, read_alignment, write_alignment
 from surfpose_ros.alignment.many import align_surfaces
 from surfpose_ros.alignment.settings import AlignmentSettings
+from surfpose_ros.category.checkpoint import Checkpoint
 from surfpose_ros.category.model import CategoryModel, load_category_model, save_category_model
 from surfpose_ros.category.train import TrainSettings, train_category
 from surfpose_ros.errors import SurfposeError
@@ -67,7 +68,7 @@ def retrain(
         captures: capture folders of objects of one category.
         category: its name.
         out: folder for the model; an older one is replaced at the very end, whole.
-        work: folder for `surfaces/` and `alignment.json`.
+        work: folder for `surfaces/`, `alignment.json` and the state of a training under way.
         settings: of every stage.
         progress: told of every stage; may cancel.
 
@@ -106,9 +107,10 @@ def learn(
     settings: TrainSettings,
     device: torch.device,
     progress: Progress = silent,
+    checkpoint: Checkpoint | None = None,
 ) -> CategoryModel:
     """Train a category, then find out what its scores are worth."""
-    model, views = train_category(videos, surfaces, alignment, settings, device, progress)
+    model, views = train_category(videos, surfaces, alignment, settings, device, progress, checkpoint)
     return calibrate(model, views, settings.calibration, settings.seed, progress)
 
 
@@ -152,9 +154,11 @@ def _trained(
         return load_category_model(out, device)
     folders = {capture.resolve().name: capture for capture in captures}
     videos = (read_capture(folders[name], poses="none") for name in sorted(alignment.canonical_from_video))
-    model = learn(videos, surfaces, alignment, settings.train, device, progress)
+    checkpoint = Checkpoint(work / "training.safetensors", _digest([wanted, settings.device]))
+    model = learn(videos, surfaces, alignment, settings.train, device, progress, checkpoint)
     save_category_model(model, out)
     write_json(stamp, {"format_version": STAMP_VERSION, "made_from": wanted})
+    checkpoint.discard()
     return model
 
 

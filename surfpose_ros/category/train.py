@@ -12,6 +12,7 @@ from torch.nn.functional import normalize
 from surfpose_ros.alignment.alignment import Alignment
 from surfpose_ros.backbones.registry import DEFAULT_BACKBONE, backbone_checksum, load_backbone
 from surfpose_ros.category.augment import Augmentation, Augmenter
+from surfpose_ros.category.checkpoint import Checkpoint
 from surfpose_ros.category.distractors import make_distractors
 from surfpose_ros.category.loss import neighbour_targets, place_loss, vertex_loss
 from surfpose_ros.category.model import TEMPERATURE, CategoryInfo, CategoryModel
@@ -72,8 +73,11 @@ def train_category(
     settings: TrainSettings,
     device: torch.device,
     progress: Progress = silent,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[CategoryModel, TrainingViews]:
     """Train on the videos that the alignment kept; `videos` may be read lazily, one by one.
+
+    With a `checkpoint`, the training's state is kept there and taken up again.
 
     Returns:
         The model, its scores not calibrated yet, and the views that it was trained on.
@@ -84,7 +88,7 @@ def train_category(
     chosen = (video for video in videos if video.name in kept)
     views = collect_views(chosen, surfaces, kept, template)
     info = describe(alignment, surfaces, template, settings)
-    return fit(views, template, info, settings, device, progress), views
+    return fit(views, template, info, settings, device, progress, checkpoint=checkpoint), views
 
 
 def describe(
@@ -121,10 +125,14 @@ def fit(
     device: torch.device,
     progress: Progress = silent,
     photos: Tensor | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> CategoryModel:
-    """Optimise network, vertex and clutter features on labelled views."""
+    """Optimise network, vertex and clutter features on labelled views.
+
+    Stopped and taken up again at a `checkpoint`, it gives the same model as in one go.
+    """
     with deterministic(settings.seed, device):
-        return _Trainer(views, template, info, settings, device, photos).run(progress)
+        return _Trainer(views, template, info, settings, device, photos).run(progress, checkpoint)
 
 
 class _Trainer:
@@ -174,15 +182,20 @@ class _Trainer:
             },
         ]
         self.optimiser = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, self._rate)
+        self.rates = settings.head_rate, settings.backbone_rate, settings.vertex_rate
         # Every video counts the same, however many frames it has.
         counts = torch.bincount(views.videos).float()
         self.chances = (1 / counts[views.videos]).to(device)
 
-    def run(self, progress: Progress) -> CategoryModel:
+    def run(self, progress: Progress, checkpoint: Checkpoint | None) -> CategoryModel:
         self.network.train()
-        for step in range(self.settings.steps):
+        state = self._learnt(), self.optimiser, self.generator
+        done = checkpoint.restore(*state) if checkpoint else 0
+        for step in range(done, self.settings.steps):
+            self._set_rates(step)
             loss = self._step()
+            if checkpoint and (step + 1) % checkpoint.every == 0:
+                checkpoint.save(step + 1, *state)
             if step % 10 == 9 or step + 1 == self.settings.steps:
                 progress("train", step + 1, self.settings.steps, f"loss {float(loss):.3f}")
         network = self.network.eval().requires_grad_(False)
@@ -219,13 +232,18 @@ class _Trainer:
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()
-        self.schedule.step()
         return loss.detach()
 
-    def _rate(self, step: int) -> float:
+    def _set_rates(self, step: int) -> None:
         """Linear warm-up over the first 5 %, then a half cosine to zero."""
         done = step / self.settings.steps
-        return min(1.0, done / 0.05 + 0.02) * 0.5 * (1 + float(np.cos(np.pi * done)))
+        share = min(1.0, done / 0.05 + 0.02) * 0.5 * (1 + float(np.cos(np.pi * done)))
+        for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
+            group["lr"] = rate * share
+
+    def _learnt(self) -> dict[str, nn.Parameter]:
+        named = {name: value for name, value in self.network.named_parameters() if value.requires_grad}
+        return named | {"vertices": self.vertex_features, "clutter": self.clutter_features}
 
     def _random_unit(self, count: int) -> nn.Parameter:
         values = torch.randn(count, self.settings.dimension, generator=self.generator, device=self.device)
