@@ -14,8 +14,9 @@ from rich.progress import Progress as RichProgress
 from surfpose_ros.progress import Progress, silent
 
 # Results go to stdout; progress, logs and errors to stderr, so that `--json | jq` works.
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+# Names and messages are no markup: "[sfm]" in one would vanish.
+out = Console(highlight=False, markup=False)
+err = Console(stderr=True, highlight=False, markup=False)
 
 LINE_SECONDS = 10.0
 

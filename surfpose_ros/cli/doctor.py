@@ -45,7 +45,9 @@ def show(checks: list[Check]) -> None:
     width = max(len(check.name) for check in checks)
     for check in checks:
         out.print(
-            f"{SIGNS[check.state]}  {escape(check.name):<{width}}  {escape(check.found)}", soft_wrap=True
+            f"{SIGNS[check.state]}  {escape(check.name):<{width}}  {escape(check.found)}",
+            soft_wrap=True,
+            markup=True,
         )
         if check.remedy:
-            out.print(f"{'':<{width + 11}}[bold]-> {escape(check.remedy)}[/]", soft_wrap=True)
+            out.print(f"{'':<{width + 11}}[bold]-> {escape(check.remedy)}[/]", soft_wrap=True, markup=True)

@@ -31,6 +31,9 @@ COMMANDS = {
 }
 
 
+COMPLETING = "_SURFPOSE_COMPLETE"
+
+
 class LazyGroup(TyperGroup):
     """Imports a subcommand's module only when it is called: PyTorch alone takes seconds."""
 
@@ -42,7 +45,10 @@ class LazyGroup(TyperGroup):
         """The subcommand, imported now; only its name and summary where help is asked for."""
         if cmd_name not in COMMANDS:
             return None
-        if "--help" in sys.argv[1:2] or "-h" in sys.argv[1:2] or len(sys.argv) == 1:
+        called = (
+            len(sys.argv) > 1 or COMPLETING in os.environ
+        )  # the shell asks for completion with no words
+        if "--help" in sys.argv[1:2] or "-h" in sys.argv[1:2] or not called:
             return TyperCommand(cmd_name, help=COMMANDS[cmd_name])
         return load_command(cmd_name)
 

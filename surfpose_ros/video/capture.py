@@ -14,6 +14,7 @@ from surfpose_ros.files import read_yaml, write_yaml
 from surfpose_ros.video.board import BoardSpec
 
 FORMAT_VERSION = 1
+BESIDE = (".json", ".csv")
 INFO_NAME = "capture.yaml"
 POSE_SOURCES = ("auto", "dataset", "tf", "turntable", "board", "sfm")
 TOPIC_ROLES = (
@@ -126,11 +127,15 @@ def read_info(folder: Path) -> CaptureInfo:
 def find_captures(paths: list[Path]) -> list[Path]:
     """The capture folders that `paths` name, folders of captures opened one level, in order.
 
+    Labels and truths that lie beside captures, as a shell's ``captures/*`` names them too, are passed over.
+
     Raises:
-        SurfposeError: a path that is neither a capture nor a folder with captures in it.
+        SurfposeError: a path that is neither a capture nor a folder with captures in it, or none at all.
     """
     found: list[Path] = []
     for path in paths:
+        if path.suffix in BESIDE and path.is_file():
+            continue
         if (path / INFO_NAME).exists() or (path / "metadata.yaml").exists():
             found.append(path)
             continue
@@ -140,4 +145,6 @@ def find_captures(paths: list[Path]) -> list[Path]:
                 f"{path}: neither a capture (a bag folder with a {INFO_NAME}) nor a folder of them"
             )
         found += [child for child in inner if not child.name.startswith(".")]
+    if not found:
+        raise SurfposeError(f"no captures in {', '.join(map(str, paths))}")
     return list(dict.fromkeys(found))

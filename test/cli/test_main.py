@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -5,13 +6,16 @@ import pytest
 
 from surfpose_ros import __version__
 from surfpose_ros.cli import main
+from surfpose_ros.cli.console import err
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.progress import Cancelled
 
 
-def surfpose(*arguments):
+def surfpose(*arguments, **environment):
     command = [sys.executable, "-m", "surfpose_ros.cli.main", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, env=os.environ | environment
+    )
 
 
 def test_the_version_names_those_of_python_torch_and_ros():
@@ -77,3 +81,17 @@ def test_every_command_explains_itself_and_its_options(name, capsys):
     assert f"surfpose {name}" in capsys.readouterr().out
     for parameter in command.params:
         assert parameter.name == "help" or parameter.help, f"{name}: {parameter.name} is not explained"
+
+
+def test_a_shell_completes_the_options_of_a_subcommand():
+    asked = {
+        "_SURFPOSE_COMPLETE": "complete_bash",
+        "COMP_WORDS": "surfpose retrain --pre",
+        "COMP_CWORD": "2",
+    }
+    assert surfpose(**asked).stdout.split() == ["--preset"]
+
+
+def test_square_brackets_in_a_message_are_printed_as_they_are(capsys):
+    err.print('install "surfpose_ros[sfm]"')
+    assert capsys.readouterr().err == 'install "surfpose_ros[sfm]"\n'

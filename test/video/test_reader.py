@@ -138,6 +138,14 @@ def test_a_folder_of_captures_is_opened_one_level(recorded, tmp_path):
         find_captures([tmp_path])
 
 
+def test_truths_and_labels_that_a_shell_names_beside_captures_are_passed_over(recorded, tmp_path):
+    truth = tmp_path / "truth.json"
+    truth.write_text("{}")
+    assert find_captures([recorded, truth]) == [recorded]
+    with pytest.raises(SurfposeError, match="no captures in"):
+        find_captures([truth])
+
+
 def break_bag(capture, how):
     mcap = next(capture.glob("*.mcap"))
     if how == "truncated":
