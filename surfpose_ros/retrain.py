@@ -10,6 +10,7 @@ import torch
 
 from surfpose_ros.alignment.alignment import Alignment, read_alignment, write_alignment
 from surfpose_ros.alignment.many import align_surfaces
+from surfpose_ros.alignment.picture import write_picture
 from surfpose_ros.alignment.settings import AlignmentSettings
 from surfpose_ros.category.checkpoint import Checkpoint
 from surfpose_ros.category.model import CategoryModel, load_category_model, save_category_model
@@ -29,11 +30,20 @@ STAMP_VERSION = 1
 
 @dataclass(frozen=True)
 class RetrainSettings:
-    """Settings of every stage."""
+    """Settings of every stage.
+
+    Attributes:
+        reconstruct, alignment, train: of the stages.
+        poses: a pose source, or auto for each capture's own.
+        masks: a mask method or network, or auto for what each capture allows.
+        device: torch device.
+    """
 
     reconstruct: ReconstructSettings = field(default_factory=ReconstructSettings)
     alignment: AlignmentSettings = field(default_factory=AlignmentSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
+    poses: str = "auto"
+    masks: str = "auto"
     device: str = "cpu"
 
 
@@ -68,7 +78,8 @@ def retrain(
         captures: capture folders of objects of one category.
         category: its name.
         out: folder for the model; an older one is replaced at the very end, whole.
-        work: folder for `surfaces/`, `alignment.json` and the state of a training under way.
+        work: folder for `surfaces/`, `alignment.json` with its picture, and the state of a training
+            under way.
         settings: of every stage.
         progress: told of every stage; may cancel.
 
@@ -81,7 +92,9 @@ def retrain(
         settings.reconstruct,
         settings.train.backbone,
         settings.device,
-        progress=progress,
+        settings.poses,
+        settings.masks,
+        progress,
     )
     names = sorted(batch.made + batch.kept)
     if len(names) < 2:
@@ -131,6 +144,7 @@ def _aligned(
     found = align_surfaces(list(surfaces.values()), settings.alignment, progress, settings.device)
     alignment = replace(found, category=category)
     write_alignment(path, alignment)
+    write_picture(path.with_suffix(".png"), list(surfaces.values()), alignment)
     write_json(stamp, {"format_version": STAMP_VERSION, "made_from": wanted})
     return alignment
 
@@ -153,7 +167,8 @@ def _trained(
         kept.append("model")
         return load_category_model(out, device)
     folders = {capture.resolve().name: capture for capture in captures}
-    videos = (read_capture(folders[name], poses="none") for name in sorted(alignment.canonical_from_video))
+    names = sorted(alignment.canonical_from_video)
+    videos = (read_capture(folders[name], "none", settings.masks) for name in names)
     checkpoint = Checkpoint(work / "training.safetensors", _digest([wanted, settings.device]))
     model = learn(videos, surfaces, alignment, settings.train, device, progress, checkpoint)
     save_category_model(model, out)

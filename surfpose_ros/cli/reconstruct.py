@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from surfpose_ros.backbones.registry import DEFAULT_BACKBONE
+from surfpose_ros.backbones.registry import BACKBONES, DEFAULT_BACKBONE
 from surfpose_ros.cli.console import JsonOption, err, out, print_json, progress_bars
 from surfpose_ros.surface.batch import reconstruct_captures
 from surfpose_ros.surface.reconstruct import SHAPES, ReconstructSettings
@@ -15,16 +15,30 @@ from surfpose_ros.video.reader import MASK_METHODS
 
 app = typer.Typer()
 
+PosesOption = Annotated[str, typer.Option(help=f"Pose source: {', '.join(POSE_SOURCES)}.")]
+MasksOption = Annotated[str, typer.Option(help=f"{', '.join(MASK_METHODS)}, or an ONNX file.")]
+BackboneOption = Annotated[str, typer.Option(help=f"What sees: {', '.join(BACKBONES)}.")]
+
+
+def check_sources(poses: str, masks: str) -> None:
+    """Refuse unknown sources of poses and masks as wrong usage."""
+    if poses not in POSE_SOURCES:
+        raise typer.BadParameter(f"{poses!r} is not one of {', '.join(POSE_SOURCES)}", param_hint="--poses")
+    if masks not in MASK_METHODS and not masks.endswith(SUFFIX):
+        raise typer.BadParameter(
+            f"{masks!r} is none of {', '.join(MASK_METHODS)}, and no {SUFFIX} file", param_hint="--masks"
+        )
+
 
 @app.command()
 def reconstruct(
     captures: Annotated[list[Path], typer.Argument(help="Capture folders, or folders of captures.")],
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the surfaces.")],
-    poses: Annotated[str, typer.Option(help=f"Pose source: {', '.join(POSE_SOURCES)}.")] = "auto",
-    masks: Annotated[str, typer.Option(help=f"{', '.join(MASK_METHODS)}, or an ONNX file.")] = "auto",
+    poses: PosesOption = "auto",
+    masks: MasksOption = "auto",
     shape: Annotated[str, typer.Option(help=f"Where meshes come from: {', '.join(SHAPES)}.")] = "auto",
     vertices: Annotated[int, typer.Option(min=50, max=20000, help="Vertices of a mesh at most.")] = 500,
-    backbone: Annotated[str, typer.Option(help="For the surface features.")] = DEFAULT_BACKBONE,
+    backbone: BackboneOption = DEFAULT_BACKBONE,
     device: Annotated[str, typer.Option(help="torch device of the backbone: cpu, cuda, cuda:1.")] = "cpu",
     as_json: JsonOption = False,
 ) -> None:
@@ -33,12 +47,7 @@ def reconstruct(
     Surfaces that are there and whose capture and settings have not changed are kept. A bad capture does
     not stop the others; it is named at the end, and the exit code is 1.
     """
-    if poses not in POSE_SOURCES:
-        raise typer.BadParameter(f"{poses!r} is not one of {', '.join(POSE_SOURCES)}", param_hint="--poses")
-    if masks not in MASK_METHODS and not masks.endswith(SUFFIX):
-        raise typer.BadParameter(
-            f"{masks!r} is none of {', '.join(MASK_METHODS)}, and no {SUFFIX} file", param_hint="--masks"
-        )
+    check_sources(poses, masks)
     folders = find_captures(captures)
     settings = ReconstructSettings(max_vertices=vertices, shape=shape)
     with progress_bars(quiet=as_json) as progress:

@@ -1,12 +1,15 @@
 """`surfpose retrain`: captures to a category model."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from surfpose_ros.alignment.settings import AlignmentSettings
+from surfpose_ros.backbones.registry import DEFAULT_BACKBONE
 from surfpose_ros.cli.console import JsonOption, err, out, print_json, progress_bars
+from surfpose_ros.cli.reconstruct import BackboneOption, MasksOption, PosesOption, check_sources
 from surfpose_ros.cli.train import DeviceOption, PresetOption, SeedOption, StepsOption, train_settings
 from surfpose_ros.evaluation.own_frames import measure_own_frames
 from surfpose_ros.retrain import RetrainSettings, retrain
@@ -24,6 +27,9 @@ def retrain_command(
     work: Annotated[
         Path | None, typer.Option(help="Folder for surfaces and alignment; OUT.work if not given.")
     ] = None,
+    poses: PosesOption = "auto",
+    masks: MasksOption = "auto",
+    backbone: BackboneOption = DEFAULT_BACKBONE,
     preset: PresetOption = "full",
     steps: StepsOption = None,
     seed: SeedOption = 0,
@@ -33,15 +39,20 @@ def retrain_command(
     """From captures to a category model: reconstruct, align, train.
 
     Each stage keeps what it made in the work folder; run again after an interruption or with more
-    captures, it does only what is missing.
+    captures, it does only what is missing. Look at alignment.png there: an object that is turned the wrong
+    way round teaches the model that its front is its back.
     """
+    check_sources(poses, masks)
     work = work or out_dir.with_name(out_dir.name + ".work")
     train, chosen = train_settings(preset, steps, seed, device)
-    settings = RetrainSettings(ReconstructSettings(), AlignmentSettings(seed=seed), train, chosen)
+    train = replace(train, backbone=backbone)
+    settings = RetrainSettings(
+        ReconstructSettings(), AlignmentSettings(seed=seed), train, poses, masks, chosen
+    )
     folders = find_captures(captures)
     with progress_bars(quiet=as_json) as progress:
         report = retrain(folders, category, out_dir, work, settings, progress)
-        figures = measure_own_frames(out_dir, folders, work / "surfaces", chosen, progress)
+        figures = measure_own_frames(out_dir, folders, work / "surfaces", chosen, progress, masks)
     if as_json:
         print_json(
             {
@@ -63,4 +74,5 @@ def retrain_command(
         f"{own['median_deg']:.1f} degrees; measure it on others with `surfpose evaluate pose`",
         soft_wrap=True,
     )
+    out.print(f"look at {work / 'alignment.png'}: do all objects face the same way?", soft_wrap=True)
     out.print(f"next: surfpose estimate --model {out_dir} photo.jpg", soft_wrap=True)

@@ -23,7 +23,12 @@ FRAMES = 24  # in all, some seconds' work on two cores
 
 
 def measure_own_frames(
-    folder: Path, captures: Sequence[Path], surfaces: Path, device: str = "cpu", progress: Progress = silent
+    folder: Path,
+    captures: Sequence[Path],
+    surfaces: Path,
+    device: str = "cpu",
+    progress: Progress = silent,
+    masks: str = "auto",
 ) -> dict[str, Any]:
     """The model's figures on frames of its captures; they are kept in the model's `category.yaml`.
 
@@ -33,6 +38,7 @@ def measure_own_frames(
         surfaces: folder of their surfaces, which know where each frame was seen from.
         device: where the network runs.
         progress: told of each capture.
+        masks: where the captures' masks come from, as in training.
 
     Returns:
         All figures of the model; `own_frames` are as `rotation_figures`, the box of the mask being given
@@ -43,14 +49,14 @@ def measure_own_frames(
     """
     model = load_category_model(folder, device)
     if KEY not in model.info.figures:
-        figures = {**model.info.figures, KEY: _measure(model, captures, surfaces, progress)}
+        figures = {**model.info.figures, KEY: _measure(model, captures, surfaces, progress, masks)}
         model = replace(model, info=replace(model.info, figures=figures))
         save_category_model(model, folder)
     return model.info.figures
 
 
 def _measure(
-    model: CategoryModel, captures: Sequence[Path], surfaces: Path, progress: Progress
+    model: CategoryModel, captures: Sequence[Path], surfaces: Path, progress: Progress, masks: str
 ) -> dict[str, Any]:
     folders = {path.resolve().name: path for path in captures}
     known = [name for name in model.info.captures if name in folders]
@@ -58,7 +64,7 @@ def _measure(
     each = max(1, FRAMES // max(1, len(known)))
     errors: list[float] = []
     for name in track(known, progress, "measure", len(known)):
-        frames = {frame.name: frame for frame in read_capture(folders[name]).frames}
+        frames = {frame.name: frame for frame in read_capture(folders[name], masks=masks).frames}
         similarity = np.array(model.info.captures[name])[:3, :3]
         video_from_canonical = (similarity / np.cbrt(np.linalg.det(similarity))).T
         views = load_surface(surfaces, name).views

@@ -32,6 +32,8 @@ PARAMETERS = (
               "categories are left out.", live=True),
     Parameter("output_dir", "", "Folder of the model; empty for models/<category>.", live=True),
     Parameter("work_dir", "", "Folder of the stages' work; empty for work/<category>.", live=True),
+    Parameter("masks", "auto", "Where the object's masks come from: auto for what each capture allows, a "
+              "method as surfpose reconstruct knows them, or an ONNX segmentation network.", live=True),
     Parameter("preset", "full", "How long to train: full for use, quick to try out.",
               choices=tuple(PRESETS), live=True),
     Parameter("device", "auto", "Where to train; auto takes a GPU if there is one.",
@@ -120,14 +122,15 @@ class RetrainNode(Node):
         settings = self._settings()
         report = retrain(captures, category, out, work, settings, self._on_progress)
         return report, measure_own_frames(
-            out, captures, work / "surfaces", settings.device, self._on_progress
+            out, captures, work / "surfaces", settings.device, self._on_progress, settings.masks
         )
 
     def _settings(self) -> RetrainSettings:
         device = self.parameters["device"]
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        return RetrainSettings(train=PRESETS[self.parameters["preset"]], device=device)
+        train, masks = PRESETS[self.parameters["preset"]], self.parameters["masks"]
+        return RetrainSettings(train=train, masks=masks, device=device)
 
     def _on_progress(self, stage: str, done: int, total: int, note: str = "") -> None:
         if self._cancelled.is_set():
