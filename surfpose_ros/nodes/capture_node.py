@@ -186,6 +186,7 @@ class CaptureNode(Node):
     def _new_guide(self) -> None:
         rings, min_frames = self.parameters["rings"], self.parameters["min_frames"]
         self._guide = CaptureGuide(GuidanceSettings(rings=rings, min_frames=min_frames))
+        self._viewpoint.begin()
 
     def _guide_forever(self) -> None:
         period = 1 / self.parameters["guidance_rate"]

@@ -158,6 +158,29 @@ class CaptureGuide:
         return ((left + right) / 2, (top + bottom) / 2), (right - left, bottom - top)
 
 
+class LookedAt:
+    """The point that a moving camera circles: where its optical axes come nearest to each other."""
+
+    SEEN_FROM_ASIDE = 0.02  # least mean square sine between the axes and their mean: about 8 degrees
+
+    def __init__(self) -> None:
+        self._across, self._offset, self._count = np.zeros((3, 3)), np.zeros(3), 0
+
+    def add(self, base_from_camera: np.ndarray) -> None:
+        """Take in one pose of the camera, rigid ``(4, 4)``."""
+        axis, position = base_from_camera[:3, 2], base_from_camera[:3, 3]
+        across = np.eye(3) - np.outer(axis, axis)
+        self._across += across
+        self._offset += across @ position
+        self._count += 1
+
+    def point(self) -> np.ndarray | None:
+        """Least squares over all axes, ``(3,)`` in the base frame; None while they are all but parallel."""
+        if not self._count or np.linalg.eigvalsh(self._across / self._count)[0] < self.SEEN_FROM_ASIDE:
+            return None
+        return np.linalg.solve(self._across, self._offset)
+
+
 def view_direction(base_from_camera: np.ndarray, angle: float, centre: np.ndarray) -> tuple[float, float]:
     """(azimuth, elevation) in degrees of a camera as seen from an object on a turntable.
 

@@ -3,11 +3,14 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 
+from surfpose_ros.geometry.rotations import camera_from_object_views
 from surfpose_ros.video.guidance import (
     AZIMUTH_BINS,
     CaptureGuide,
     GuidanceSettings,
+    LookedAt,
     draw_guidance,
     view_direction,
 )  # fmt: skip
@@ -93,6 +96,30 @@ def test_the_view_direction_turns_against_the_turntable():
     base_from_camera[:3, 3] = [0.5, 0.0, 0.5]
     azimuth, elevation = view_direction(base_from_camera, np.radians(30), np.zeros(3))
     assert (azimuth, elevation) == pytest.approx((330.0, 45.0))
+
+
+def test_a_camera_that_goes_round_an_object_tells_where_it_stands():
+    looked_at, stands = LookedAt(), np.array([0.4, -0.2, 0.1])
+    told = []
+    for azimuth in np.radians(np.arange(0, 90, 5)):
+        base_from_camera = np.linalg.inv(look_at(stands, azimuth))
+        looked_at.add(base_from_camera)
+        told.append(looked_at.point())
+    assert told[0] is None and told[1] is None  # the axes are still all but parallel
+    assert np.allclose(told[-1], stands, atol=1e-6)
+    azimuth, elevation = view_direction(base_from_camera, 0.0, told[-1])
+    assert (azimuth, elevation) == pytest.approx((85.0, np.degrees(0.4)))
+
+
+def look_at(point, azimuth):
+    """camera_from_base of a camera half a metre from a point, 0.4 radians above it."""
+    azimuth, elevation = torch.tensor(azimuth), torch.tensor(0.4, dtype=torch.float64)
+    camera_from_base = np.eye(4)
+    camera_from_base[:3, :3] = camera_from_object_views(
+        azimuth, elevation, torch.zeros_like(azimuth)
+    ).numpy()
+    camera_from_base[:3, 3] = [0.0, 0.0, 0.5] - camera_from_base[:3, :3] @ point
+    return camera_from_base
 
 
 def test_the_preview_keeps_the_picture_and_shows_more_as_more_is_seen():
