@@ -64,4 +64,4 @@ def import_(
         print_json({"captures": [str(folder) for folder in folders]})
     else:
         out.print(f"{len(folders)} captures in {out_dir}", soft_wrap=True)
-        out.print(f"next: surfpose retrain --category NAME {out_dir}/* --out MODEL", soft_wrap=True)
+        out.print(f"next: surfpose retrain --category NAME {out_dir} --out MODEL", soft_wrap=True)
