@@ -11,7 +11,7 @@ from surfpose_ros.category.model import CategoryModel
 from surfpose_ros.geometry.rotations import rotation_angle
 from surfpose_ros.geometry.visibility import RayCaster
 from surfpose_ros.pose.hypotheses import DISTANCE, ViewTable, tabulate_views, tabulate_visibility
-from surfpose_ros.pose.refine import Evidence, Hypotheses, Shape, coverage, refine
+from surfpose_ros.pose.refine import Evidence, Hypotheses, Refined, make_evidence, make_shape, refine
 from surfpose_ros.pose.scoring import evidence_maps, foreground_box, log_likelihoods, score_views
 
 
@@ -72,13 +72,7 @@ class CropSearch:
         self.table: ViewTable = tabulate_views(
             model.template, visibility, self.settings.rolls_deg, self.settings.step_deg
         ).to(device)
-        self.shape = Shape(
-            torch.from_numpy(model.template.mesh.vertices).to(device),
-            torch.from_numpy(model.template.mesh.normals).to(device),
-            torch.from_numpy(model.template.mesh.vertex_areas).to(device),
-            torch.from_numpy(model.template.extent_log_std).float().to(device),
-            visibility.to(device),
-        )
+        self.shape = make_shape(model.template, visibility.to(device))
         up = self.table.rotations[:, :, 2]
         rolls = torch.atan2(up[:, 0], -up[:, 1])
         steep = up[:, :2].norm(dim=-1)  # seen from straight above, roll means nothing
@@ -104,12 +98,10 @@ class CropSearch:
         camera, known = self._camera(intrinsics, features.shape[-2:]), intrinsics is not None
         starts = self._starts(chosen, boxes[placement[chosen]], camera)
         evidence = self._evidence(log_probability, foreground, camera, known)
-        refined, likelihood, information = refine(starts, evidence, self.shape, self.settings.sigmas)
-        clutter = (evidence.log_probability[:, -1] - 1.125).sum()
-        per_cell = (likelihood - clutter) / len(evidence.cells)
-        log_odds = per_cell * self.settings.effective_cells + self._prior_of(refined)
-        covered = coverage(refined, evidence, self.shape, self.settings.sigmas[-1])
-        return self._distinct(refined, log_odds, information, per_cell * covered)
+        refined = refine(starts, evidence, self.shape, self.settings.sigmas)
+        per_cell = (refined.likelihood - evidence.clutter.log().sum()) / len(evidence.cells)
+        log_odds = per_cell * self.settings.effective_cells + self._prior_of(refined.hypotheses)
+        return self._distinct(refined, log_odds, per_cell * refined.coverage)
 
     def _placements(self, foreground: Tensor, box: Tensor | None) -> Tensor:
         found = foreground_box(foreground)
@@ -161,25 +153,22 @@ class CropSearch:
     def _evidence(
         self, log_probability: Tensor, foreground: Tensor, camera: Tensor, known: bool
     ) -> Evidence:
-        height, width = foreground.shape
         used = foreground > 0.1
         if used.sum() < 6:
             used = foreground >= foreground.flatten().topk(6).values[-1]
         row, column = used.nonzero(as_tuple=True)
         cells = torch.stack([column, row], dim=-1).float()
-        return Evidence(log_probability[:, row, column].T, cells, camera, known, (height, width))
+        return make_evidence(log_probability[:, row, column], cells, camera, known)
 
     def _prior_of(self, hypotheses: Hypotheses) -> Tensor:
         """The roll prior at the nearest tabulated rotation."""
         trace = torch.einsum("kij,nij->kn", hypotheses.rotation, self.table.rotations)
         return self._log_prior[trace.argmax(dim=-1)]
 
-    def _distinct(
-        self, refined: Hypotheses, log_odds: Tensor, information: Tensor, gain: Tensor
-    ) -> CropPoses:
+    def _distinct(self, refined: Refined, log_odds: Tensor, gain: Tensor) -> CropPoses:
         order = log_odds.argsort(descending=True)
         distinct = math.radians(self.settings.distinct_deg)
-        rotations = refined.rotation.double().cpu()
+        rotations = refined.hypotheses.rotation.double().cpu()
         kept: list[int] = []
         for index in order.tolist():
             angles = [self.model.symmetry.distance(rotations[index], rotations[k]) for k in kept]
@@ -188,7 +177,8 @@ class CropSearch:
             if len(kept) == self.settings.keep:
                 break
         chosen = torch.tensor(kept)
-        return CropPoses(refined[chosen], log_odds[chosen], information[chosen], float(gain[kept[0]]))
+        hypotheses, information = refined.hypotheses[chosen], refined.information[chosen]
+        return CropPoses(hypotheses, log_odds[chosen], information, float(gain[kept[0]]))
 
 
 def _toward(rays: Tensor) -> Tensor:
