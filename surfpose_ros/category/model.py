@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from surfpose_ros.backbones.registry import backbone_checksum, load_backbone
-from surfpose_ros.category.network import CategoryNetwork
+from surfpose_ros.category.network import CategoryNetwork, NetworkOutput
 from surfpose_ros.category.template import Template
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.files import atomic_folder, read_yaml, write_yaml
@@ -98,6 +98,13 @@ class CategoryModel:
     def device(self) -> torch.device:
         """Where the network runs."""
         return self.vertex_features.device
+
+    @torch.inference_mode()
+    def look(self, pictures: np.ndarray) -> NetworkOutput:
+        """What the network says of pictures ``(B, H, W, 3)``, uint8 RGB."""
+        pixels = torch.from_numpy(pictures).to(self.device).permute(0, 3, 1, 2)  # already channels last
+        output: NetworkOutput = self.network(pixels.float() / 255)
+        return output
 
 
 def save_category_model(model: CategoryModel, folder: Path) -> None:

@@ -3,12 +3,12 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from surfpose_ros.category.model import CategoryModel
-from surfpose_ros.geometry.rotations import rotation_angle
 from surfpose_ros.geometry.visibility import RayCaster
 from surfpose_ros.pose.hypotheses import DISTANCE, ViewTable, tabulate_views, tabulate_visibility
 from surfpose_ros.pose.refine import Evidence, Hypotheses, Refined, make_evidence, make_shape, refine
@@ -112,15 +112,14 @@ class CropSearch:
     def _spread_starts(self, total: Tensor) -> Tensor:
         """The best hypotheses, each at least `apart_deg` from the better ones."""
         candidates = total.topk(min(400, len(total))).indices
-        rotations = self.table.rotations[candidates]
-        near = rotation_angle(rotations[:, None], rotations[None]) < math.radians(self.settings.apart_deg)
-        near = near.cpu()
+        rotations = self.table.rotations[candidates].flatten(1)
+        # The trace of A B^T is 1 + 2 cos of the angle between A and B.
+        near = rotations @ rotations.T > 1 + 2 * math.cos(math.radians(self.settings.apart_deg))
+        free, near = np.ones(len(candidates), bool), near.cpu().numpy()
         chosen: list[int] = []
-        for index in range(len(candidates)):
-            if not near[index, chosen].any():
-                chosen.append(index)
-            if len(chosen) == self.settings.starts:
-                break
+        while free.any() and len(chosen) < self.settings.starts:
+            chosen.append(int(free.argmax()))
+            free &= ~near[chosen[-1]]
         return candidates[chosen]
 
     def _camera(self, intrinsics: Tensor | None, shape: torch.Size) -> Tensor:
@@ -133,8 +132,7 @@ class CropSearch:
 
     def _starts(self, chosen: Tensor, boxes: Tensor, camera: Tensor) -> Hypotheses:
         table = self.table
-        extent = table.highs[chosen] - table.lows[chosen]
-        middle = (table.highs[chosen] + table.lows[chosen]) / 2
+        extent, middle = table.extents[chosen], table.middles[chosen]
         scale = ((boxes[:, 2:] - boxes[:, :2]) / extent).prod(dim=-1).sqrt()  # cells a unit of x/z
         focal = (camera[0, 0] * camera[1, 1]).sqrt()
         depth = DISTANCE * focal / scale
@@ -168,17 +166,15 @@ class CropSearch:
     def _distinct(self, refined: Refined, log_odds: Tensor, gain: Tensor) -> CropPoses:
         order = log_odds.argsort(descending=True)
         distinct = math.radians(self.settings.distinct_deg)
-        rotations = refined.hypotheses.rotation.double().cpu()
+        rotations = refined.hypotheses.rotation[order].double().cpu()
+        apart = self.model.symmetry.distance(rotations[:, None], rotations) > distinct
         kept: list[int] = []
-        for index in order.tolist():
-            angles = [self.model.symmetry.distance(rotations[index], rotations[k]) for k in kept]
-            if all(angle > distinct for angle in angles):
+        for index in range(len(order)):
+            if len(kept) < self.settings.keep and all(apart[index, kept].tolist()):
                 kept.append(index)
-            if len(kept) == self.settings.keep:
-                break
-        chosen = torch.tensor(kept)
+        chosen = order[kept]
         hypotheses, information = refined.hypotheses[chosen], refined.information[chosen]
-        return CropPoses(hypotheses, log_odds[chosen], information, float(gain[kept[0]]))
+        return CropPoses(hypotheses, log_odds[chosen], information, float(gain[chosen[0]]))
 
 
 def _toward(rays: Tensor) -> Tensor:

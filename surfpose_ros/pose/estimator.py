@@ -1,25 +1,22 @@
 """Poses of the objects of given categories in one image."""
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from surfpose_ros.category.augment import CROP_MARGIN
 from surfpose_ros.category.model import CategoryModel
-from surfpose_ros.category.network import NetworkOutput
-from surfpose_ros.category.views import box_crop
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.pose.crop import CropPoses, CropSearch, SearchSettings
 from surfpose_ros.pose.depth import scale_from_depth
 from surfpose_ros.pose.detection import Detection, PoseHypothesis, PoseResult
-from surfpose_ros.pose.localise import OVERLAP, STRIDE, middle, overlap, propose
+from surfpose_ros.pose.localise import OVERLAP, STRIDE, overlap, propose
+from surfpose_ros.pose.looking import Box, CropView, look_at
 from surfpose_ros.pose.score import detection_score, log_odds
-
-SETTLED = 0.8  # overlap of a box with what its crop tells, above which it needs no second look
 
 
 @dataclass(frozen=True)
@@ -55,6 +52,7 @@ class PoseEstimator:
         boxes: np.ndarray | None = None,
         masks: np.ndarray | None = None,
         depth: np.ndarray | None = None,
+        expected: Mapping[str, Sequence[Box]] | None = None,
     ) -> PoseResult:
         """Find the objects of all categories.
 
@@ -65,6 +63,8 @@ class PoseEstimator:
                 upper left corner; None to search.
             masks: of the same objects, ``(N, H, W)`` bool; their boxes are taken.
             depth: aligned with the image, metres, ``(H, W)``; zero or NaN where unknown.
+            expected: about where objects of each category are, for somebody followed them there: only
+                there they are looked for. None to search the whole image; not used with boxes or masks.
 
         Raises:
             SurfposeError: the image is not 8-bit RGB, or a box lies outside it.
@@ -73,17 +73,16 @@ class PoseEstimator:
         clock = _Clock()
         if masks is not None:
             boxes = np.array([_mask_box(mask) for mask in masks])
+        whole = camera or _assumed_camera(image)
         detections: list[Detection] = []
         best = 0.0
         for search in self.searches:
-            if boxes is None:
-                told = propose(image, search.model, self.settings.max_objects)
-                wanted = [proposal.box for proposal in told]
-            else:
-                wanted = [check_box(box, image) for box in boxes]
+            wanted = self._places(image, search.model, boxes, expected)
             clock.lap("localise")
-            found = [self._estimate(image, camera, box, boxes is not None, search, depth, clock)
-                     for box in wanted]  # fmt: skip
+            views = look_at(image, wanted, boxes is not None, whole, search.model)
+            clock.lap("network")
+            found = [self._pose(view, search, camera, depth) for view in views]
+            clock.lap("pose")
             best = max([best, *(detection.score for detection in found)])
             # A given box holds an object, says whoever gave it: it is never dropped.
             least = self.settings.threshold if boxes is None else 0.0
@@ -92,54 +91,37 @@ class PoseEstimator:
         reason = "" if detections else self._why_empty(boxes, best)
         return PoseResult(tuple(detections), best, reason, clock.seconds)
 
+    def _places(
+        self,
+        image: np.ndarray,
+        model: CategoryModel,
+        boxes: np.ndarray | None,
+        expected: Mapping[str, Sequence[Box]] | None,
+    ) -> list[Box]:
+        """Where to look for objects of a category."""
+        if boxes is not None:
+            return [check_box(box, image) for box in boxes]
+        if expected is not None:
+            return list(expected.get(model.name, ()))
+        return [proposal.box for proposal in propose(image, model, self.settings.max_objects)]
+
     def _why_empty(self, boxes: np.ndarray | None, best: float) -> str:
         if boxes is not None:
             return "no boxes were given"
         return f"nothing above the threshold {self.settings.threshold:.2f}; the best score was {best:.2f}"
 
-    def _estimate(
-        self,
-        image: np.ndarray,
-        camera: Camera | None,
-        box: tuple[float, float, float, float],
-        box_exact: bool,
-        search: CropSearch,
-        depth: np.ndarray | None,
-        clock: "_Clock",
+    def _pose(
+        self, view: CropView, search: CropSearch, camera: Camera | None, depth: np.ndarray | None
     ) -> Detection:
-        size = search.model.info.input_size
-        height, width = image.shape[:2]
-        whole = camera or Camera(np.array([[width, 0, 0], [0, width, 0], [0, 0, 1]]), width, height)
+        cells = view.features.shape[-1]
+        crop = view.camera.cropped(0, 0, cells, cells, 1 / STRIDE)
+        intrinsics = torch.from_numpy(crop.matrix) if camera is not None else None
         with torch.inference_mode():
-            output, crop_camera = _look_at(image, box, whole, search.model)
-            outline, chance = middle(output)
-            if box_exact:
-                outline = box_in_cells(box, size)
-            else:
-                told = box_in_image(outline, crop_camera, whole)
-                if overlap(told, box) < SETTLED:  # seen from nearer, the box is another: look there
-                    output, crop_camera = _look_at(image, told, whole, search.model)
-                    outline, chance = middle(output)
-                    told = box_in_image(outline, crop_camera, whole)
-                box = told
-            clock.lap("network")
-            cells = crop_camera.cropped(0, 0, size // STRIDE, size // STRIDE, 1 / STRIDE)
-            intrinsics = torch.from_numpy(cells.matrix) if camera is not None else None
-            poses = search(output.features[0], intrinsics, outline)
-        detection = to_detection(poses, search, box, chance, camera is not None)
+            poses = search(view.features, intrinsics, view.outline)
+        detection = to_detection(poses, search, view.box, view.chance, camera is not None)
         if depth is not None and camera is not None:
             detection = scale_from_depth(detection, search.caster, camera, depth)
-        clock.lap("pose")
         return detection
-
-
-def _look_at(
-    image: np.ndarray, box: tuple[float, float, float, float], camera: Camera, model: CategoryModel
-) -> tuple[NetworkOutput, Camera]:
-    """The network's output of the crop about a box, and the crop's camera."""
-    crop, crop_camera = box_crop(image, box, camera, model.info.input_size, CROP_MARGIN)
-    pixels = torch.from_numpy(crop).to(model.device).permute(2, 0, 1)[None].float() / 255
-    return model.network(pixels), crop_camera
 
 
 def to_detection(
@@ -165,15 +147,6 @@ def to_detection(
     extent = model.template.extent * np.exp(poses.hypotheses.stretch[0].cpu().numpy())
     size = extent / np.linalg.norm(extent) * unit
     return Detection(model.name, score, box, tuple(hypotheses), size, metric, evidence)
-
-
-def box_in_cells(box: tuple[float, float, float, float], size: int) -> Tensor:
-    """Where a box lies in its own crop: (low x, low y, high x, high y) in cells, centres at integers."""
-    _, _, width, height = box
-    cells = size / STRIDE
-    half = torch.tensor([width, height]) / max(width, height) * cells / CROP_MARGIN / 2
-    middle = torch.tensor([cells / 2 - 0.5, cells / 2 - 0.5])
-    return torch.cat([middle - half, middle + half])
 
 
 def check_image(image: np.ndarray) -> None:
@@ -236,12 +209,10 @@ def _suppress(detections: list[Detection], given: bool) -> list[Detection]:
     return kept
 
 
-def box_in_image(cells: Tensor, crop: Camera, image: Camera) -> tuple[float, float, float, float]:
-    """x, y, width, height in the image of a box in cells (low x, low y, high x, high y) of its crop."""
-    scale = crop.matrix[0, 0] / image.matrix[0, 0]
-    origin = image.matrix[:2, 2] + 0.5 - (crop.matrix[:2, 2] + 0.5) / scale
-    low, high = (cells.numpy().reshape(2, 2) + 0.5) * STRIDE / scale + origin
-    return float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1])
+def _assumed_camera(image: np.ndarray) -> Camera:
+    """Stands in for an unknown one, to tell where crops lie."""
+    height, width = image.shape[:2]
+    return Camera(np.array([[width, 0, 0], [0, width, 0], [0, 0, 1]]), width, height)
 
 
 class _Clock:

@@ -24,19 +24,19 @@ class ViewTable:
 
     Attributes:
         rotations: ``camera_from_object``, ``(N, 3, 3)``.
-        vertices: up to `SAMPLES` visible vertices of each view, ``(N, M)`` int64.
-        weights: area-like weight of each, zero where padded, rows sum to one, ``(N, M)``.
-        points: their image points x/z, y/z, ``(N, M, 2)``.
-        lows: least image coordinates over the whole outline, ``(N, 2)``.
-        highs: greatest, ``(N, 2)``.
+        vertices: up to `SAMPLES` visible vertices of each view, ``(N, M)`` int32; V where padded.
+        counts: how many of them there are, ``(N,)``.
+        points: their image points x/z and y/z from the outline's middle, ``(2, N, M)``.
+        middles: of the whole outline's box, ``(N, 2)``.
+        extents: its sides, ``(N, 2)``.
     """
 
     rotations: Tensor
     vertices: Tensor
-    weights: Tensor
+    counts: Tensor
     points: Tensor
-    lows: Tensor
-    highs: Tensor
+    middles: Tensor
+    extents: Tensor
 
     def to(self, device: torch.device) -> "ViewTable":
         """The same table on another device."""
@@ -94,22 +94,23 @@ def tabulate_views(
     points = in_camera[..., :2] / (in_camera[..., 2:] + DISTANCE)
     visible = visibility.of(-rotations[:, 2].float())
     order = torch.argsort(~visible, dim=-1, stable=True)
-    chosen, weights = _spread(order, visible.sum(dim=-1))
+    chosen, valid = _spread(order, visible.sum(dim=-1))
+    lows, highs = points.amin(dim=1), points.amax(dim=1)
+    middles = (lows + highs) / 2
+    shown = points.gather(1, chosen[..., None].expand(-1, -1, 2)) - middles[:, None]
     return ViewTable(
         rotations.float(),
-        chosen,
-        weights,
-        points.gather(1, chosen[..., None].expand(-1, -1, 2)).float(),
-        points.amin(dim=1).float(),
-        points.amax(dim=1).float(),
+        chosen.where(valid, len(vertices)).int(),
+        valid.sum(dim=-1).clamp_min(1).float(),
+        shown.permute(2, 0, 1).float().contiguous(),
+        middles.float(),
+        (highs - lows).float(),
     )
 
 
 def _spread(order: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
-    """`SAMPLES` of the first ``counts`` entries of each row, evenly spaced, and their weights."""
+    """`SAMPLES` of the first ``counts`` entries of each row, evenly spaced, and which of them there are."""
     width = min(SAMPLES, int(counts.max()))
     step = (counts[:, None] / width).clamp_min(1.0)
     index = (torch.arange(width) * step).long()
-    valid = index < counts[:, None]
-    chosen = order.gather(1, index.clamp_max(order.shape[1] - 1))
-    return chosen, valid.float() / valid.sum(dim=-1, keepdim=True).clamp_min(1)
+    return order.gather(1, index.clamp_max(order.shape[1] - 1)), index < counts[:, None]

@@ -65,9 +65,7 @@ def look(image: np.ndarray, model: CategoryModel, longer: int) -> tuple[NetworkO
     small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     multiple = model.network.backbone.size_multiple
     small = cv2.copyMakeBorder(small, 0, -height % multiple, 0, -width % multiple, cv2.BORDER_REPLICATE)
-    pixels = torch.from_numpy(small).to(model.device).permute(2, 0, 1)[None].float() / 255
-    with torch.inference_mode():
-        return model.network(pixels), scale
+    return model.look(small[None]), scale
 
 
 def peaks(output: NetworkOutput, most: int, least: float) -> list[tuple[Tensor, float]]:

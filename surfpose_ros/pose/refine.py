@@ -197,7 +197,7 @@ def _explain(sight: _Sight, evidence: Evidence, sigma: float) -> tuple[Tensor, T
     share = _closeness(sight.cells, evidence.cells, sigma)
     share *= evidence.probability.index_select(0, sight.index.flatten()).view_as(share)  # (K, M, C)
     total = share.sum(dim=1) + evidence.clutter
-    moments = torch.cat([torch.ones_like(evidence.cells[:, :1]), evidence.cells], dim=-1).T
+    moments = torch.stack([torch.ones_like(total[0]), *evidence.cells.unbind(dim=-1)])
     weighted = share @ (moments / total[:, None]).transpose(-1, -2)
     weight = weighted[..., 0]
     return weight, weighted[..., 1:] / weight.clamp_min(1e-9)[..., None], total.log().sum(dim=-1)

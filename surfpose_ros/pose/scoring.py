@@ -5,7 +5,7 @@ Every vertex may be explained by clutter instead, so hidden parts cost little (p
 
 import torch
 from torch import Tensor
-from torch.nn.functional import max_pool2d
+from torch.nn.functional import max_pool2d, pad
 
 from surfpose_ros.category.loss import vertex_logits
 from surfpose_ros.category.model import TEMPERATURE, CategoryModel
@@ -49,30 +49,31 @@ def score_views(evidence: Tensor, table: ViewTable, boxes: Tensor) -> Tensor:
     Returns:
         ``(P, N)``.
     """
-    cells = place(table.points, table, boxes)
-    height, width = evidence.shape[-2:]
-    column = cells[..., 0].round().long()
-    row = cells[..., 1].round().long()
-    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    index = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
-    values = evidence.flatten()[table.vertices * (height * width) + index]
-    return (values * inside * table.weights).sum(dim=-1)
+    evidence = pad(evidence, (1, 1, 1, 1, 0, 1))  # zero beyond the map, and for vertices that are none
+    _, height, width = evidence.shape
+    scale, centre = place(table, boxes)
+    column, row = (
+        torch.addcmul(centre[:, None, None, side], table.points[side], scale[..., side, None])
+        for side in (0, 1)
+    )  # (P, N, M), in cells of the unpadded map
+    column = column.round_().clamp_(-1, width - 2)
+    row = row.round_().clamp_(-1, height - 2)
+    index = column.add_(row, alpha=width).int() + (table.vertices * (height * width) + width + 1)
+    values = evidence.flatten().index_select(0, index.flatten()).view_as(index)
+    return values.sum(dim=-1) / table.counts
 
 
-def place(points: Tensor, table: ViewTable, boxes: Tensor) -> Tensor:
-    """Cells ``(P, N, M, 2)`` of image points ``(N, M, 2)`` when each view's outline fills each box.
+def place(table: ViewTable, boxes: Tensor) -> tuple[Tensor, Tensor]:
+    """Scale ``(P, N, 2)`` and centre ``(P, 2)`` in cells with which each view's outline fills each box.
 
     Scale is the geometric mean of the two sides' ratios, each side stretched at most 15 % from it:
     objects differ in their proportions.
     """
-    extent = table.highs - table.lows
     size = boxes[:, None, 2:] - boxes[:, None, :2]
-    ratio = (size / extent).clamp_min(1e-6).log()
+    ratio = (size / table.extents).clamp_min(1e-6).log()
     mean = ratio.mean(dim=-1, keepdim=True)
     scale = (mean + (ratio - mean).clamp(-0.15, 0.15)).exp()
-    middle = (table.highs + table.lows) / 2
-    centre = (boxes[:, None, 2:] + boxes[:, None, :2]) / 2
-    return (points - middle[:, None]) * scale[:, :, None] + centre[:, :, None]
+    return scale, (boxes[:, 2:] + boxes[:, :2]) / 2
 
 
 def foreground_box(foreground: Tensor, share: float = 0.02) -> Tensor:

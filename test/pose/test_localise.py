@@ -10,8 +10,8 @@ from surfpose_ros.category.network import NetworkOutput
 from surfpose_ros.category.views import box_crop
 from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.pose.calibrate import fit_scores
-from surfpose_ros.pose.estimator import box_in_cells, box_in_image
 from surfpose_ros.pose.localise import middle, overlap, peaks, proposals
+from surfpose_ros.pose.looking import box_in_cells, box_in_image
 from surfpose_ros.pose.score import detection_score, log_odds
 
 

@@ -18,7 +18,8 @@ from surfpose_ros.geometry.meshes import Mesh, mesh_from_trimesh
 from surfpose_ros.geometry.rotations import camera_from_object_views, random_rotations, rotation_angle
 from surfpose_ros.geometry.visibility import RayCaster
 from surfpose_ros.pose.crop import CropSearch, SearchSettings
-from surfpose_ros.pose.estimator import EstimatorSettings, PoseEstimator, box_in_cells, check_box
+from surfpose_ros.pose.estimator import EstimatorSettings, PoseEstimator, check_box
+from surfpose_ros.pose.looking import box_in_cells
 
 CELLS = 28
 

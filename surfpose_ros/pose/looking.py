@@ -1,0 +1,98 @@
+"""Crops of one image through the network together: features of each, and where the object in it ends."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from surfpose_ros.category.augment import CROP_MARGIN
+from surfpose_ros.category.model import CategoryModel
+from surfpose_ros.category.network import NetworkOutput
+from surfpose_ros.category.views import box_crop
+from surfpose_ros.geometry.cameras import Camera
+from surfpose_ros.pose.localise import STRIDE, middle, overlap
+
+SETTLED = 0.8  # overlap of a box with what its crop tells, above which it needs no second look
+
+Box = tuple[float, float, float, float]  # x, y, width, height in pixels, (0, 0) the upper left corner
+
+
+@dataclass(frozen=True)
+class CropView:
+    """One crop as the network sees it.
+
+    Attributes:
+        features: unit, ``(D, h, w)``.
+        outline: of the object in cells (low x, low y, high x, high y), ``(4,)``.
+        box: the same in the image.
+        chance: that the crop's middle is an object's, as the network says it.
+        camera: of the crop's pixels.
+    """
+
+    features: Tensor
+    outline: Tensor
+    box: Box
+    chance: float
+    camera: Camera
+
+
+def look_at(
+    image: np.ndarray, boxes: Sequence[Box], exact: bool, camera: Camera, model: CategoryModel
+) -> list[CropView]:
+    """A view about each box.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB.
+        boxes: of the objects.
+        exact: False lets the network correct the boxes; crops of boxes that it corrects much are taken
+            anew about what it told.
+        camera: of the image.
+        model: whose network looks.
+    """
+    views = _crops(image, boxes, camera, model)
+    if exact:
+        size = model.info.input_size
+        return [
+            CropView(view.features, box_in_cells(box, size), box, view.chance, view.camera)
+            for view, box in zip(views, boxes, strict=True)
+        ]
+    unsettled = [i for i, box in enumerate(boxes) if overlap(views[i].box, box) < SETTLED]
+    again = _crops(image, [views[i].box for i in unsettled], camera, model)
+    for i, view in zip(unsettled, again, strict=True):
+        views[i] = view
+    return views
+
+
+def _crops(image: np.ndarray, boxes: Sequence[Box], camera: Camera, model: CategoryModel) -> list[CropView]:
+    """Views about boxes, all in one pass, with the outlines that the network tells."""
+    if not boxes:
+        return []
+    size = model.info.input_size
+    crops, cameras = zip(*(box_crop(image, box, camera, size, CROP_MARGIN) for box in boxes), strict=True)
+    output = model.look(np.stack(crops))
+    views = []
+    for index, crop_camera in enumerate(cameras):
+        own = NetworkOutput(*(part[index : index + 1] for part in output))
+        outline, chance = middle(own)
+        box = box_in_image(outline, crop_camera, camera)
+        views.append(CropView(own.features[0], outline, box, chance, crop_camera))
+    return views
+
+
+def box_in_cells(box: Box, size: int) -> Tensor:
+    """Where a box lies in its own crop: (low x, low y, high x, high y) in cells, centres at integers."""
+    _, _, width, height = box
+    cells = size / STRIDE
+    half = torch.tensor([width, height]) / max(width, height) * cells / CROP_MARGIN / 2
+    middle = torch.tensor([cells / 2 - 0.5, cells / 2 - 0.5])
+    return torch.cat([middle - half, middle + half])
+
+
+def box_in_image(cells: Tensor, crop: Camera, image: Camera) -> Box:
+    """The box in the image of one in cells (low x, low y, high x, high y) of its crop."""
+    scale = crop.matrix[0, 0] / image.matrix[0, 0]
+    origin = image.matrix[:2, 2] + 0.5 - (crop.matrix[:2, 2] + 0.5) / scale
+    low, high = (cells.numpy().reshape(2, 2) + 0.5) * STRIDE / scale + origin
+    return float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1])
