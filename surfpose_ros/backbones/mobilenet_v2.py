@@ -38,8 +38,8 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, C, H, W)`` to ``(B, C', H/stride, W/stride)``."""
-        wide = x if self.expand is None else nn.functional.relu6(self.expand(x))
-        y = self.project(nn.functional.relu6(self.depthwise(wide)))
+        wide = x if self.expand is None else nn.functional.relu6(self.expand(x), inplace=True)
+        y = self.project(nn.functional.relu6(self.depthwise(wide), inplace=True))
         return x + y if self.shortcut else y
 
 
@@ -81,7 +81,7 @@ class MobileNetV2(Backbone):
         return self._levels(images, (5, 12, 16))
 
     def _levels(self, images: Tensor, wanted: tuple[int, ...]) -> list[Tensor]:
-        x = nn.functional.relu6(self.stem(self.normalised(images)))
+        x = nn.functional.relu6(self.stem(self.normalised(images)), inplace=True)
         levels = []
         for index, block in enumerate(self.blocks):
             x = block(x)

@@ -40,6 +40,8 @@ PARAMETERS = (
               "Hz", 0.0, 240.0, live=True),
     Parameter("tracking", True, "Smooth poses over time and keep names; turn it off where images do not "
               "follow each other.", live=True),
+    Parameter("localise_period", 0.5, "While tracking follows all objects seen, the whole image is "
+              "searched for new ones only so often; 0 searches every image.", "s", 0.0, 60.0, live=True),
     Parameter("rectified", False, "The image is an image_rect already: use camera_info's P and undo no "
               "distortion."),
     Parameter("use_depth", False, "Wait for the depth image, registered to the image, of each image."),
@@ -248,7 +250,8 @@ class PoseNode(LifecycleNode):
         info = self._infos.at(frame.image.stamp)
         if info is None:
             raise SurfposeError("no camera_info has come, and poses need the intrinsics")
-        posed = self._processor(frame, info, self._store.estimator, self.parameters["tracking"])
+        tracking, period = self.parameters["tracking"], self.parameters["localise_period"]
+        posed = self._processor(frame, info, self._store.estimator, tracking, period)
         before = time.perf_counter()
         self._output.publish(
             posed.objects, posed.header, self.parameters["publish_tf"], self.parameters["marker_lifetime"]

@@ -18,6 +18,7 @@ from surfpose_ros.nodes.newest_frame import FrameMessages
 from surfpose_ros.nodes.raw_topics import RawMessage
 from surfpose_ros.pose.detection import PoseResult
 from surfpose_ros.pose.estimator import PoseEstimator
+from surfpose_ros.pose.following import Follower
 from surfpose_ros.pose.tracking import TrackedObject, Tracker, untracked
 
 
@@ -65,6 +66,7 @@ class PoseWorker:
 
     def __init__(self, rectified: bool, classes: tuple[str, ...]) -> None:
         self.tracker = Tracker()
+        self._follower = Follower(self.tracker)
         self._rectified = rectified
         self._classes = classes
         self._info = None
@@ -75,9 +77,14 @@ class PoseWorker:
         self.tracker.symmetries = {model.name: model.symmetry for model in models}
 
     def __call__(
-        self, frame: FrameMessages, info: RawMessage, estimator: PoseEstimator, tracking: bool
+        self,
+        frame: FrameMessages,
+        info: RawMessage,
+        estimator: PoseEstimator,
+        tracking: bool,
+        localise_period: float,
     ) -> PosedFrame:
-        """Work on one image.
+        """Work on one image; while `tracking`, see `Follower.where` for the period.
 
         Raises:
             SurfposeError: a message that makes no sense; says which and why.
@@ -92,10 +99,13 @@ class PoseWorker:
         boxes = self._boxes(frame, calibration, image)
         depth = self._depth(frame, calibration)
         decoded = time.perf_counter()
-        result = estimator(image, calibration.camera, boxes=boxes, depth=depth)
+        stamp, expected = frame.image.stamp / 1e9, None
+        if tracking and boxes is None:
+            expected = self._follower.where(stamp, calibration.camera, localise_period)
+        result = estimator(image, calibration.camera, boxes=boxes, depth=depth, expected=expected)
         estimated = time.perf_counter()
         if tracking:
-            objects = self.tracker.update(frame.image.stamp / 1e9, result.detections)
+            objects = self.tracker.update(stamp, result.detections)
         else:
             objects = untracked(result.detections)
         stages = {

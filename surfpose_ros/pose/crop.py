@@ -114,8 +114,9 @@ class CropSearch:
         candidates = total.topk(min(400, len(total))).indices
         rotations = self.table.rotations[candidates].flatten(1)
         # The trace of A B^T is 1 + 2 cos of the angle between A and B.
-        near = rotations @ rotations.T > 1 + 2 * math.cos(math.radians(self.settings.apart_deg))
-        free, near = np.ones(len(candidates), bool), near.cpu().numpy()
+        traces = (rotations @ rotations.T).cpu().numpy()
+        near = traces > 1 + 2 * math.cos(math.radians(self.settings.apart_deg))
+        free = np.ones(len(candidates), bool)
         chosen: list[int] = []
         while free.any() and len(chosen) < self.settings.starts:
             chosen.append(int(free.argmax()))

@@ -102,7 +102,7 @@ class PoseEstimator:
         if boxes is not None:
             return [check_box(box, image) for box in boxes]
         if expected is not None:
-            return list(expected.get(model.name, ()))
+            return list(expected.get(model.name, ()))[: self.settings.max_objects]
         return [proposal.box for proposal in propose(image, model, self.settings.max_objects)]
 
     def _why_empty(self, boxes: np.ndarray | None, best: float) -> str:

@@ -58,17 +58,39 @@ class TrackingSettings:
 
 
 @dataclass
-class _Track:
-    """State of one object; lengths in the detection's unit, angles in radians."""
+class Track:
+    """State of one object; lengths in the detection's unit, angles in radians.
+
+    Attributes:
+        name: ``<category>_<n>``.
+        seen: when it was last, seconds.
+        stamp: of the state.
+        box: of its last detection, x, y, width, height in pixels.
+        position: of its centre in the camera frame, ``(3,)``.
+        rotation: ``camera_from_object``, ``(3, 3)``.
+        velocity: linear and angular, ``(6,)``.
+        covariance: of position, rotation and velocity, ``(12, 12)``.
+        doubt: summed evidence against it, see `TrackingSettings`.
+    """
 
     name: str
     seen: float
     stamp: float
+    box: tuple[float, float, float, float]
     position: np.ndarray
     rotation: np.ndarray
-    velocity: np.ndarray  # (6,): linear, angular
-    covariance: np.ndarray  # (12, 12)
+    velocity: np.ndarray
+    covariance: np.ndarray
     doubt: float = 0.0
+
+    @property
+    def followed(self) -> bool:
+        """Whether it was seen in the last image."""
+        return self.seen == self.stamp
+
+    def position_at(self, stamp: float) -> np.ndarray:
+        """Where its centre will be."""
+        return self.position + self.velocity[:3] * (stamp - self.stamp)
 
 
 @dataclass
@@ -82,7 +104,7 @@ class Tracker:
 
     settings: TrackingSettings = field(default_factory=TrackingSettings)
     symmetries: Mapping[str, Symmetry] = field(default_factory=dict)
-    _tracks: dict[str, list[_Track]] = field(default_factory=dict)
+    _tracks: dict[str, list[Track]] = field(default_factory=dict)
 
     def reset(self) -> None:
         """Forget all objects."""
@@ -95,10 +117,9 @@ class Tracker:
         """
         if any(stamp < track.stamp for tracks in self._tracks.values() for track in tracks):
             self.reset()
+        self._tracks = self.alive(stamp)
         for category, tracks in self._tracks.items():
-            alive = [track for track in tracks if stamp - track.seen <= self.settings.max_age_s]
-            self._tracks[category] = alive
-            for track in alive:
+            for track in tracks:
                 _predict(track, stamp, self._diagonal(category, detections), self.settings)
         named: dict[int, TrackedObject] = {}
         for category in sorted({detection.category for detection in detections}):
@@ -107,15 +128,23 @@ class Tracker:
                 named[numbers[i]] = self._follow(match, stamp, category, detections[numbers[i]])
         return tuple(named[i] for i in range(len(detections)))
 
+    def alive(self, stamp: float) -> dict[str, list[Track]]:
+        """The tracks of each category that are not forgotten by `stamp`."""
+        oldest = stamp - self.settings.max_age_s
+        return {
+            category: [track for track in tracks if track.seen >= oldest]
+            for category, tracks in self._tracks.items()
+        }
+
     def _diagonal(self, category: str, detections: Sequence[Detection]) -> float:
         sizes = [np.linalg.norm(d.size) for d in detections if d.category == category]
         return float(np.mean(sizes)) if sizes else 1.0
 
-    def _associate(self, category: str, detections: list[Detection]) -> dict[int, "_Track | None"]:
+    def _associate(self, category: str, detections: list[Detection]) -> dict[int, Track | None]:
         """The track of each detection, None where it is new, by the shift across the line of sight."""
         tracks = self._tracks.setdefault(category, [])
         cost = np.array([[_sideways(track, detection) for track in tracks] for detection in detections])
-        matches: dict[int, _Track | None] = dict.fromkeys(range(len(detections)))
+        matches: dict[int, Track | None] = dict.fromkeys(range(len(detections)))
         if tracks:
             for row, column in zip(*linear_sum_assignment(np.minimum(cost, 10.0)), strict=True):
                 if cost[row, column] < 0.7:  # more than that and the two pictures hardly overlap
@@ -123,14 +152,14 @@ class Tracker:
         return matches
 
     def _follow(
-        self, track: _Track | None, stamp: float, category: str, detection: Detection
+        self, track: Track | None, stamp: float, category: str, detection: Detection
     ) -> TrackedObject:
         first = detection.hypotheses[0]
         if track is None:
             track = _new_track(self._free_name(category), stamp, first, detection, self.settings)
             self._tracks[category].append(track)
             return TrackedObject(track.name, detection)
-        track.seen = stamp
+        track.seen, track.box = stamp, detection.box
         chosen = self._measure(track, detection)
         if track.doubt > self.settings.doubt_limit:
             new = _new_track(track.name, stamp, first, detection, self.settings)
@@ -140,7 +169,7 @@ class Tracker:
         filtered = PoseHypothesis(_pose(track), chosen.weight, track.covariance[:6, :6].copy())
         return TrackedObject(track.name, replace(detection, hypotheses=(filtered, *others)))
 
-    def _measure(self, track: _Track, detection: Detection) -> PoseHypothesis:
+    def _measure(self, track: Track, detection: Detection) -> PoseHypothesis:
         """Correct the track by the hypothesis that suits it best, and note how doubtful that is."""
         symmetry = self.symmetries.get(detection.category, Symmetry())
         residuals = [_residual(track, hypothesis, symmetry) for hypothesis in detection.hypotheses]
@@ -196,29 +225,30 @@ def _twisted(rotation: np.ndarray, reference: np.ndarray, axis: tuple[float, flo
 
 def _new_track(
     name: str, stamp: float, hypothesis: PoseHypothesis, detection: Detection, settings: TrackingSettings
-) -> _Track:
+) -> Track:
     diagonal = float(np.linalg.norm(detection.size))
     covariance = np.zeros((12, 12))
     covariance[:6, :6] = _noise(hypothesis, detection, settings)
     covariance[6:9, 6:9] = np.eye(3) * diagonal**2
     covariance[9:, 9:] = np.eye(3)
     pose = hypothesis.camera_from_object
-    return _Track(name, stamp, stamp, pose[:3, 3].copy(), pose[:3, :3].copy(), np.zeros(6), covariance)
+    position, rotation = pose[:3, 3].copy(), pose[:3, :3].copy()
+    return Track(name, stamp, stamp, detection.box, position, rotation, np.zeros(6), covariance)
 
 
-def _pose(track: _Track) -> np.ndarray:
+def _pose(track: Track) -> np.ndarray:
     pose = np.eye(4)
     pose[:3, :3], pose[:3, 3] = track.rotation, track.position
     return pose
 
 
-def _predict(track: _Track, stamp: float, diagonal: float, settings: TrackingSettings) -> None:
+def _predict(track: Track, stamp: float, diagonal: float, settings: TrackingSettings) -> None:
     """Constant velocity that dies down, driven by white acceleration noise."""
     dt = stamp - track.stamp
     if dt <= 0:
         return
     decay = np.exp(-dt / settings.velocity_decay_s)
-    track.position = track.position + track.velocity[:3] * dt
+    track.position = track.position_at(stamp)
     track.rotation = Rotation.from_rotvec(track.velocity[3:] * dt).as_matrix() @ track.rotation
     track.velocity = track.velocity * decay
     step = np.kron(np.array([[1.0, dt], [0.0, decay]]), np.eye(6))
@@ -228,7 +258,7 @@ def _predict(track: _Track, stamp: float, diagonal: float, settings: TrackingSet
     track.stamp = stamp
 
 
-def _residual(track: _Track, hypothesis: PoseHypothesis, symmetry: Symmetry) -> np.ndarray:
+def _residual(track: Track, hypothesis: PoseHypothesis, symmetry: Symmetry) -> np.ndarray:
     """Measured minus predicted, ``(6,)``."""
     pose = hypothesis.camera_from_object
     rotation = nearest_equivalent(symmetry, pose[:3, :3], track.rotation)
@@ -244,7 +274,7 @@ def _noise(hypothesis: PoseHypothesis, detection: Detection, settings: TrackingS
     return np.asarray(hypothesis.covariance, np.float64) + np.diag(floor**2)
 
 
-def _distances(track: _Track, residual: np.ndarray, noise: np.ndarray) -> tuple[float, float]:
+def _distances(track: Track, residual: np.ndarray, noise: np.ndarray) -> tuple[float, float]:
     """Squared Mahalanobis distances of position and of rotation."""
     spread = track.covariance[:6, :6] + noise
     shift, turn = residual[:3], residual[3:]
@@ -253,7 +283,7 @@ def _distances(track: _Track, residual: np.ndarray, noise: np.ndarray) -> tuple[
     return float(position), float(rotation)
 
 
-def _correct(track: _Track, residual: np.ndarray, noise: np.ndarray) -> None:
+def _correct(track: Track, residual: np.ndarray, noise: np.ndarray) -> None:
     covariance = track.covariance
     gain = np.linalg.solve(covariance[:6, :6] + noise, covariance[:6]).T
     change = gain @ residual
@@ -265,7 +295,7 @@ def _correct(track: _Track, residual: np.ndarray, noise: np.ndarray) -> None:
     track.covariance = keep @ covariance @ keep.T + gain @ noise @ gain.T  # Joseph's form stays symmetric
 
 
-def _sideways(track: _Track, detection: Detection) -> float:
+def _sideways(track: Track, detection: Detection) -> float:
     """Shift across the line of sight, in object diagonals: depth alone is too uncertain to tell objects."""
     measured = detection.hypotheses[0].camera_from_object[:3, 3]
     depth = max(measured[2], 1e-6)

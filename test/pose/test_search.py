@@ -122,6 +122,23 @@ def test_the_estimator_answers_with_proper_poses_and_weights(model):
     assert not detection.metric
 
 
+def test_objects_that_are_expected_somewhere_are_looked_for_there_alone(model):
+    image = np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8)
+    estimator = PoseEstimator([model], EstimatorSettings(threshold=0.0))
+    assert not estimator(image, expected={"cup": [(20, 10, 90, 80)]}).detections
+    assert len(estimator(image, expected={"boot": [(20, 10, 90, 80)]}).detections) == 1
+
+
+def test_crops_of_one_image_are_seen_together_as_each_is_alone(model):
+    image = np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8)
+    boxes = np.array([[20, 10, 90, 80], [60, 40, 50, 60]])
+    estimator = PoseEstimator([model])
+    together = {d.box: d.evidence["chance"] for d in estimator(image, boxes=boxes).detections}
+    for box in boxes:
+        (alone,) = estimator(image, boxes=box[None]).detections
+        assert together[alone.box] == pytest.approx(alone.evidence["chance"], abs=1e-3)
+
+
 def test_an_image_without_the_object_has_a_reason_and_a_best_score(model):
     never = EstimatorSettings(threshold=1.0)
     result = PoseEstimator([model], never)(np.full((120, 160, 3), 90, np.uint8))
