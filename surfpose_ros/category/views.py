@@ -106,10 +106,17 @@ def box_crop(
     side = margin * max(width, height)
     scale = size / side
     left, top = x + width / 2 - side / 2, y + height / 2 - side / 2
-    # Pixel u of the crop shows left + (u + 0.5) / scale - 0.5 of the image (see Camera.cropped).
-    inverse = np.array([[1 / scale, 0, left + 0.5 / scale - 0.5], [0, 1 / scale, top + 0.5 / scale - 0.5]])
+    first = np.zeros(2)
     if scale < 0.6:  # shrinking by warp alone would alias
-        image = cv2.GaussianBlur(image, (0, 0), 0.4 / scale)
+        # Nothing beyond three standard deviations of the blur reaches the crop.
+        reach = 3 * 0.4 / scale + 3
+        columns = _span(left - reach, left + side + reach, image.shape[1])
+        rows = _span(top - reach, top + side + reach, image.shape[0])
+        image = cv2.GaussianBlur(image[rows, columns], (0, 0), 0.4 / scale)
+        first = np.array([columns.start, rows.start])
+    # Pixel u of the crop shows left + (u + 0.5) / scale - 0.5 of the image (see Camera.cropped).
+    shift = np.array([left, top]) - first + 0.5 / scale - 0.5
+    inverse = np.array([[1 / scale, 0, shift[0]], [0, 1 / scale, shift[1]]])
     crop = cv2.warpAffine(
         image,
         inverse,
@@ -118,6 +125,12 @@ def box_crop(
         borderMode=cv2.BORDER_REPLICATE,
     )
     return crop, camera.cropped(left, top, size, size, scale)
+
+
+def _span(low: float, high: float, size: int) -> slice:
+    """The pixels from `low` to `high` that an axis of `size` has; at least one."""
+    start = int(np.clip(np.floor(low), 0, size - 1))
+    return slice(start, int(np.clip(np.ceil(high), start + 1, size)))
 
 
 def _labels(

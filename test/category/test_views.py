@@ -103,3 +103,21 @@ def test_given_photos_are_pasted_behind_the_object():
     pasted = augment.backgrounds(32)
     red = (pasted[:, 0] > 0.99) & (pasted[:, 1:].amax(dim=1) < 0.01)
     assert red.flatten(1).all(dim=1).float().mean() > 0.4
+
+
+@settings(max_examples=25, deadline=None)
+@given(x=floats(-60, 200), y=floats(-60, 150), side=floats(90, 300))
+def test_a_large_object_is_blurred_before_it_shrinks_as_the_whole_image_would_be(x, y, side):
+    image = np.random.default_rng(0).integers(0, 255, (240, 320, 3), dtype=np.uint8)
+    crop, _ = box_crop(image, (x, y, side, side), CAMERA, 48, 1.2)
+    shrink = 1.2 * side / 48
+    blurred = cv2.GaussianBlur(image, (0, 0), 0.4 * shrink)
+    left, top = (low - 0.1 * side + 0.5 * shrink - 0.5 for low in (x, y))
+    expected = cv2.warpAffine(
+        blurred,
+        np.array([[shrink, 0, left], [0, shrink, top]]),
+        (48, 48),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    assert np.abs(crop.astype(int) - expected).max() <= 1
