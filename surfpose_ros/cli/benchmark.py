@@ -29,6 +29,10 @@ BENCHMARKS = {
         "surfpose_ros.evaluation.surfaces_benchmark",
         "Rendered captures of meshes to surfaces, against the truth.",
     ),
+    "live": (
+        "surfpose_ros.evaluation.live_benchmark",
+        "Time from an image to its poses, stage by stage.",
+    ),
     "published-alignment": (
         "surfpose_ros.evaluation.published_alignment",
         "Score the paper's released alignments.",
