@@ -132,7 +132,7 @@ def _table(figures: Mapping[str, Any]) -> Table:
         cells = [f"{stage['median']:.0f} / {stage['p99']:.0f}" for stage in stages.values()]
         rows.append([way, *cells, 1e3 / stages["all"]["median"]])
     note = (
-        f"{figures['backbone']} on {figures['device']}, {figures['threads']} threads; "
+        f"{figures['backbone']} on {figures['device']}, threads: {figures['threads']}; "
         f"{figures['pictures']} pictures, {figures['objects_per_picture']:.1f} objects in each; "
         f"{figures['memory_mib']:.0f} MiB at most; load {figures['load']}"
     )
