@@ -207,7 +207,7 @@ def _closeness(first: Tensor, second: Tensor, sigma: float) -> Tensor:
     """``exp(-|a - b|^2 / 2 sigma^2)`` of all pairs of ``(K, M, 2)`` and ``(C, 2)``, ``(K, M, C)``.
 
     Squared distances come of one product of matrices, taken about the middle for their precision. As a
-    power of two, and cut off before numbers lose digits, it takes a hundredth of the time on a CPU.
+    power of two, and cut off before numbers lose digits, it takes a CPU a small part of the time.
     """
     scale, middle = math.sqrt(math.log2(math.e)) / sigma, second.mean(dim=0)
     first, second = (first - middle) * scale, (second - middle) * scale
