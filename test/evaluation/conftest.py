@@ -27,7 +27,7 @@ def untrained_model(tmp_path_factory) -> Path:
     def unit(count: int) -> torch.Tensor:
         return torch.nn.functional.normalize(torch.randn(count, 32), dim=-1)
 
-    network = CategoryNetwork(backbone, 32, 30)
+    network = CategoryNetwork(backbone, 32)
     model = CategoryModel(info, template, network, unit(len(box.vertices)), unit(4))
     folder = tmp_path_factory.mktemp("models") / "car"
     save_category_model(model, folder)
