@@ -4,15 +4,11 @@
 """
 
 import sys
-import tempfile
 from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 
-from surfpose_ros.alignment.alignment import read_alignment
-from surfpose_ros.alignment.picture import write_picture
 from surfpose_ros.category.augment import CROP_MARGIN
 from surfpose_ros.category.model import CategoryModel, load_category_model
 from surfpose_ros.category.views import box_crop
@@ -23,7 +19,6 @@ from surfpose_ros.pose.scoring import log_likelihoods
 from surfpose_ros.simulation.objects import make_object
 from surfpose_ros.simulation.turntable import Turntable
 from surfpose_ros.surface.picture import draw_mesh
-from surfpose_ros.surface.surface import load_surface
 from surfpose_ros.video.guidance import CaptureGuide, draw_guidance, view_direction
 from surfpose_ros.video.labels import read_labels
 
@@ -42,7 +37,7 @@ def main() -> None:
     write(
         "stage_surface.jpg", cv2.imread(str(demo / "work" / "surfaces" / f"{names[0]}.png"))[44:, :, ::-1]
     )
-    write("stage_alignment.jpg", alignment(demo / "work", names))
+    write("stage_alignment.jpg", cv2.imread(str(demo / "work" / "alignment.png"))[..., ::-1])
     write("stage_category.jpg", category(model, samples[1]))
     write("stage_pose.jpg", pose(model, samples[:3]))
 
@@ -72,24 +67,14 @@ def video() -> np.ndarray:
     return np.hstack(pictures)
 
 
-def alignment(work: Path, names: list[str]) -> np.ndarray:
-    """What surfpose align draws."""
-    surfaces = [load_surface(work / "surfaces", name) for name in names]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "alignment.png"
-        write_picture(path, surfaces, read_alignment(work / "alignment.json"))
-        return cv2.imread(str(path))[..., ::-1]
-
-
 def category(model: CategoryModel, sample: PoseSample) -> np.ndarray:
     """A crop, the vertex that each of its cells matches best, and the template in the same colours."""
     image, camera = sample.read()
     vertices = model.template.mesh.vertices
     colours = (255 * (vertices - vertices.min(axis=0)) / np.ptp(vertices, axis=0)).astype(np.uint8)
     crop, _ = box_crop(image, sample.box, camera, model.info.input_size, CROP_MARGIN)
-    with torch.no_grad():
-        output = model.network(torch.from_numpy(crop).permute(2, 0, 1)[None].float() / 255)
-        best = log_likelihoods(model, output.features)[0].argmax(dim=0).numpy()  # the last is clutter
+    features = model.look(crop[None]).features
+    best = log_likelihoods(model, features)[0].argmax(dim=0).numpy()  # the last is clutter
     cells = np.vstack([colours, [[255, 255, 255]]]).astype(np.uint8)[best]
     template = draw_mesh(model.template.mesh, colours, UP, 30.0, 25.0)
     tiles = [(crop, cv2.INTER_CUBIC), (cells, cv2.INTER_NEAREST), (template, cv2.INTER_CUBIC)]

@@ -36,11 +36,10 @@ class Checkpoint:
         generator: torch.Generator,
     ) -> None:
         """Keep the state after that many steps; the older one is replaced whole."""
-        tensors = {f"parameter.{name}": value.detach() for name, value in parameters.items()}
+        tensors = {"generator": generator.get_state()}
         for name, value in parameters.items():
-            for moment, content in optimiser.state[value].items():
-                tensors[f"{moment}.{name}"] = content
-        tensors["generator"] = generator.get_state()
+            tensors[f"parameter.{name}"] = value.detach()
+            tensors |= {f"{moment}.{name}": content for moment, content in optimiser.state[value].items()}
         about = {"format_version": FORMAT_VERSION, "made_from": self.made_from, "step": str(step)}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(self.path) as temporary:

@@ -45,9 +45,8 @@ class LazyGroup(TyperGroup):
         """The subcommand, imported now; only its name and summary where help is asked for."""
         if cmd_name not in COMMANDS:
             return None
-        called = (
-            len(sys.argv) > 1 or COMPLETING in os.environ
-        )  # the shell asks for completion with no words
+        # A shell that completes calls with no words.
+        called = len(sys.argv) > 1 or COMPLETING in os.environ
         if "--help" in sys.argv[1:2] or "-h" in sys.argv[1:2] or not called:
             return TyperCommand(cmd_name, help=COMMANDS[cmd_name])
         return load_command(cmd_name)
