@@ -71,6 +71,7 @@ def retrain(
     work: Path,
     settings: RetrainSettings,
     progress: Progress = silent,
+    surfaces_folder: Path | None = None,
 ) -> RetrainReport:
     """Reconstruct, align and train; the stages' results stay in `work` and are used again.
 
@@ -82,13 +83,15 @@ def retrain(
             under way.
         settings: of every stage.
         progress: told of every stage; may cancel.
+        surfaces_folder: for the surfaces in place of `work`'s own, where several trainings share them.
 
     Raises:
         SurfposeError: fewer than two usable captures, or captures that do not fit together.
     """
+    folder = surfaces_folder or work / "surfaces"
     batch = reconstruct_captures(
         captures,
-        work / "surfaces",
+        folder,
         settings.reconstruct,
         settings.train.backbone,
         settings.device,
@@ -103,9 +106,9 @@ def retrain(
             f"{len(names)} usable capture(s) of {category}; learning a category takes videos of "
             f"two different objects at least, better eight" + (f" ({reasons})" if reasons else "")
         )
-    surfaces = {name: load_surface(work / "surfaces", name) for name in names}
+    surfaces = {name: load_surface(folder, name) for name in names}
     kept = ["surfaces"] if not batch.made else []
-    made_from = _digest({name: surface_made_from(work / "surfaces", name) for name in names})
+    made_from = _digest({name: surface_made_from(folder, name) for name in names})
     alignment = _aligned(surfaces, made_from, category, work, settings, progress, kept)
     _trained(captures, surfaces, made_from, alignment, out, work, settings, progress, kept)
     return RetrainReport(

@@ -60,12 +60,14 @@ class AugmentedBatch(NamedTuple):
         boxes: of the whole object, its covered parts too: (low x, low y, high x, high y) in cells, cell
             centres at integers, ``(B, 4)``; meaningless where nothing of it is seen.
         seen: share of the object that is not covered, ``(B,)``; 0 where it is absent.
+        rolls: how far the picture was turned clockwise, radians, ``(B,)``.
     """
 
     images: Tensor
     labels: Tensor
     boxes: Tensor
     seen: Tensor
+    rolls: Tensor
 
 
 class Augmenter:
@@ -111,7 +113,11 @@ class Augmenter:
         labels = torch.where(absent[:, 0], CLUTTER, labels)
         seen = torch.where(absent.flatten(), 0.0, seen)
         images = self._degrade(self._recolour(images, share=0.5)).clamp(0, 1)
-        return AugmentedBatch(images, labels, boxes, seen)
+        # The transform goes the other way: from the new picture to the stored one.
+        rolls = torch.atan2(
+            transform[:, 0, 1] - transform[:, 1, 0], transform[:, 0, 0] + transform[:, 1, 1]
+        )
+        return AugmentedBatch(images, labels, boxes, seen, rolls)
 
     def backgrounds(self, count: int) -> Tensor:
         """Generated clutter or given photos, with other things on them, ``(count, 3, size, size)``."""

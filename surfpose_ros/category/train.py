@@ -213,7 +213,7 @@ class _Trainer:
             self.chances, self.settings.batch, replacement=True, generator=self.generator
         ).to(self.views.images.device)
         batch = self.views.subset(chosen).to(self.device)
-        images, labels, boxes, seen = self.augment(batch)
+        images, labels, boxes, seen, _ = self.augment(batch)
         # Channels last and bfloat16 are 2.5 times faster on a CPU that knows them, and more on a GPU.
         with torch.autocast(self.device.type, torch.bfloat16):
             output = self.network(images.contiguous(memory_format=torch.channels_last))
@@ -235,9 +235,7 @@ class _Trainer:
         return loss.detach()
 
     def _set_rates(self, step: int) -> None:
-        """Linear warm-up over the first 5 %, then a half cosine to zero."""
-        done = step / self.settings.steps
-        share = min(1.0, done / 0.05 + 0.02) * 0.5 * (1 + float(np.cos(np.pi * done)))
+        share = rate_share(step, self.settings.steps)
         for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
             group["lr"] = rate * share
 
@@ -248,6 +246,12 @@ class _Trainer:
     def _random_unit(self, count: int) -> nn.Parameter:
         values = torch.randn(count, self.settings.dimension, generator=self.generator, device=self.device)
         return nn.Parameter(normalize(values, dim=-1))
+
+
+def rate_share(step: int, steps: int) -> float:
+    """Of the learning rates at a step: linear warm-up over the first 5 %, then a half cosine to zero."""
+    done = step / steps
+    return min(1.0, done / 0.05 + 0.02) * 0.5 * (1 + float(np.cos(np.pi * done)))
 
 
 def _set_memory_format(network: nn.Module, memory_format: torch.memory_format) -> None:

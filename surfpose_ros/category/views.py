@@ -11,6 +11,8 @@ from torch import Tensor
 from surfpose_ros.category.loss import CLUTTER, IGNORED
 from surfpose_ros.category.template import Box, Template, bounding_box, nearest_vertices
 from surfpose_ros.geometry.cameras import Camera
+from surfpose_ros.geometry.rotations import toward
+from surfpose_ros.geometry.similarity import decompose_similarity
 from surfpose_ros.geometry.visibility import RayCaster
 from surfpose_ros.surface.surface import Surface
 from surfpose_ros.video.object_video import ObjectVideo
@@ -28,16 +30,15 @@ class TrainingViews:
         images: ``(N, 3, SIZE, SIZE)`` uint8 RGB.
         masks: ``(N, 1, SIZE, SIZE)`` uint8, 255 on the object.
         labels: template vertex, `CLUTTER` or `IGNORED`, ``(N, 1, SIZE/2, SIZE/2)`` int16.
-        directions: unit vectors from object to camera, canonical frame, ``(N, 3)`` float32.
-        rolls: angle of the canonical z axis in the picture from upright, radians, ``(N,)`` float32.
+        rotations: camera_from_object as if the object stood straight ahead, canonical frame,
+            ``(N, 3, 3)`` float32.
         videos: index of the video, ``(N,)`` int64.
     """
 
     images: Tensor
     masks: Tensor
     labels: Tensor
-    directions: Tensor
-    rolls: Tensor
+    rotations: Tensor
     videos: Tensor
 
     def __len__(self) -> int:
@@ -78,7 +79,7 @@ def collect_views(
                     torch.from_numpy(crop).permute(2, 0, 1),
                     torch.from_numpy(mask)[None],
                     torch.from_numpy(labels)[None],
-                    *_view_angles(camera_from_canonical),
+                    _straight_ahead(camera_from_canonical),
                     torch.tensor(index),
                 )
             )
@@ -153,12 +154,7 @@ def _labels(
     return labels
 
 
-def _view_angles(camera_from_canonical: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Direction from the canonical origin to the camera, and the roll of the canonical z axis."""
-    linear = camera_from_canonical[:3, :3]
-    rotation = linear / np.cbrt(np.linalg.det(linear))
-    origin = camera_from_canonical[:3, 3]
-    direction = -rotation.T @ (origin / np.linalg.norm(origin))
-    up = rotation[:, 2]
-    roll = np.arctan2(up[0], -up[1])
-    return torch.from_numpy(direction).float(), torch.tensor(roll, dtype=torch.float32)
+def _straight_ahead(camera_from_canonical: np.ndarray) -> Tensor:
+    """The rotation ``(3, 3)`` of a similarity, less the turn towards the canonical origin."""
+    rotation, origin, _ = decompose_similarity(torch.from_numpy(camera_from_canonical))
+    return (toward(origin).T @ rotation).float()

@@ -33,6 +33,14 @@ BENCHMARKS = {
         "surfpose_ros.evaluation.live_benchmark",
         "Time from an image to its poses, stage by stage.",
     ),
+    "pose": (
+        "surfpose_ros.evaluation.pose_benchmark",
+        "Ways to a rotation from one model: ours, and what others would do.",
+    ),
+    "train": (
+        "surfpose_ros.evaluation.train_benchmark",
+        "Accuracy and training time by the number of objects learnt from.",
+    ),
     "published-alignment": (
         "surfpose_ros.evaluation.published_alignment",
         "Score the paper's released alignments.",

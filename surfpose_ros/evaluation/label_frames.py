@@ -20,8 +20,9 @@ from surfpose_ros.geometry.rotations import median_rotation, rotation_angle
 from surfpose_ros.geometry.similarity import decompose_similarity
 from surfpose_ros.geometry.symmetry import Symmetry
 from surfpose_ros.progress import Progress, silent, track
+from surfpose_ros.simulation.captures import read_truth
 from surfpose_ros.video.capture import find_captures
-from surfpose_ros.video.labels import LabelRow
+from surfpose_ros.video.labels import LabelRow, read_labels
 from surfpose_ros.video.object_video import ObjectVideo
 from surfpose_ros.video.reader import read_capture
 
@@ -43,6 +44,34 @@ class VideoLabels:
     video_from_label: Array
     spread_deg: float
     frames: int
+
+
+def read_axes(
+    captures: Path, labels: Path, root: Path | None, progress: Progress = silent
+) -> dict[str, VideoLabels]:
+    """The labels of every capture in a folder, of a labels CSV or of a simulation's ``truth.json``.
+
+    Args:
+        captures: a capture, or a folder of captures.
+        labels: the CSV they were imported from, or the file that `surfpose simulate` wrote beside them.
+        root: what the CSV's image names are relative to; its folder if None.
+        progress: told of each capture.
+
+    Raises:
+        SurfposeError: as `read_labels` and `read_video_labels`.
+    """
+    if labels.suffix == ".json":
+        return true_video_labels(labels.parent, labels.parent.name)
+    return read_video_labels(captures, read_labels(labels, root or labels.parent), progress)
+
+
+def true_video_labels(captures: Path, category: str) -> dict[str, VideoLabels]:
+    """The simulated captures' own truth, as labels."""
+    found = {}
+    for name, video_from_object in read_truth(captures).items():
+        rotation = video_from_object[:3, :3] / np.cbrt(np.linalg.det(video_from_object[:3, :3]))
+        found[name] = VideoLabels(name, category, rotation, 0.0, 1)
+    return found
 
 
 def read_video_labels(

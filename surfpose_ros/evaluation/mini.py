@@ -12,7 +12,7 @@ from surfpose_ros.category.model import load_category_model
 from surfpose_ros.category.train import PRESETS
 from surfpose_ros.evaluation.alignment import alignment_figures, score_alignment
 from surfpose_ros.evaluation.benchmark import BenchmarkResult
-from surfpose_ros.evaluation.label_frames import VideoLabels, fit_canonical_from_label
+from surfpose_ros.evaluation.label_frames import fit_canonical_from_label, true_video_labels
 from surfpose_ros.evaluation.make_mini import read_description
 from surfpose_ros.evaluation.metrics import rotation_figures
 from surfpose_ros.evaluation.pose import LabelFrame, Outcome, evaluate_poses
@@ -23,7 +23,6 @@ from surfpose_ros.geometry.symmetry import Symmetry, parse_symmetry
 from surfpose_ros.pose.estimator import PoseEstimator
 from surfpose_ros.progress import Progress, silent
 from surfpose_ros.retrain import RetrainSettings, retrain
-from surfpose_ros.simulation.captures import read_truth
 from surfpose_ros.simulation.objects import SYMMETRIES
 from surfpose_ros.video.capture import find_captures
 from surfpose_ros.video.labels import read_labels
@@ -74,15 +73,6 @@ def run(
         ),
     ]
     return BenchmarkResult("mini", figures, tables)
-
-
-def true_video_labels(captures: Path, category: str) -> dict[str, VideoLabels]:
-    """The simulated captures' own truth, as labels."""
-    found = {}
-    for name, video_from_object in read_truth(captures).items():
-        rotation = video_from_object[:3, :3] / np.cbrt(np.linalg.det(video_from_object[:3, :3]))
-        found[name] = VideoLabels(name, category, rotation, 0.0, 1)
-    return found
 
 
 def _category(

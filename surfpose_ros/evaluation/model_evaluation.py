@@ -1,5 +1,6 @@
 """`surfpose evaluate pose`: one model against one labels CSV, from reading the files to the report."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from surfpose_ros.evaluation.benchmark import BenchmarkResult, machine
 from surfpose_ros.evaluation.charts import by_azimuth, by_occlusion, reliability
 from surfpose_ros.evaluation.datasets.registry import read_dataset
 from surfpose_ros.evaluation.gallery import by_error, contact_sheet, tile, tiles
-from surfpose_ros.evaluation.label_frames import fit_canonical_from_label, read_video_labels
+from surfpose_ros.evaluation.label_frames import VideoLabels, fit_canonical_from_label, read_axes
 from surfpose_ros.evaluation.occlusion import cover_samples
 from surfpose_ros.evaluation.pose import (
     BoxSource,
@@ -150,27 +151,45 @@ def label_frame(
     Raises:
         SurfposeError: only one of the two things that tell it, or labels that do not name its videos.
     """
-    rotation, said = np.eye(3), "the labels' axes are taken to be the model's own"
     if (request.axes_labels is None) != (request.axes_captures is None):
         raise SurfposeError(
             "--axes-labels and --axes-captures belong together: labels of the training videos"
         )
+    videos = {}
     if request.axes_labels and request.axes_captures:
-        rows = read_labels(request.axes_labels, request.axes_root or request.root)
-        videos = read_video_labels(request.axes_captures, rows, progress)
+        root = request.axes_root or request.root
+        videos = read_axes(request.axes_captures, request.axes_labels, root, progress)
+    return linked_frame(model, videos, request.symmetry)
+
+
+def linked_frame(
+    model: CategoryModel, videos: Mapping[str, VideoLabels], symmetry: str
+) -> tuple[LabelFrame, list[str]]:
+    """The labels' frame in the model's, and in words where it comes from.
+
+    Args:
+        model: whose axes are meant.
+        videos: labels of its training videos; none if the labels' axes are the model's own.
+        symmetry: that is forgiven, in the labels' frame; "model" for the model's own.
+
+    Raises:
+        SurfposeError: labels that do not name the model's videos.
+    """
+    rotation, said = np.eye(3), "the labels' axes are taken to be the model's own"
+    if videos:
         trained = {name: np.array(pose) for name, pose in model.info.captures.items()}
         rotation, off = fit_canonical_from_label(trained, videos, model.symmetry)
         said = (
             f"the labels' axes are linked to the model's by {len(off)} training videos "
             f"(median {np.median(off):.1f} deg off, worst {off.max():.0f})"
         )
-    if request.symmetry == "model":
-        symmetry = model.symmetry.turned(torch.from_numpy(rotation.T))
+    if symmetry == "model":
+        forgiven = model.symmetry.turned(torch.from_numpy(rotation.T))
     else:
-        symmetry = parse_symmetry(request.symmetry)
+        forgiven = parse_symmetry(symmetry)
     mesh = model.template.mesh
-    frame = LabelFrame(rotation=rotation, symmetry=symmetry, points=mesh.vertices / mesh.diagonal)
-    return frame, [said] + ([f"symmetry: {symmetry}"] if symmetry else [])
+    frame = LabelFrame(rotation=rotation, symmetry=forgiven, points=mesh.vertices / mesh.diagonal)
+    return frame, [said] + ([f"symmetry: {forgiven}"] if forgiven else [])
 
 
 _SOURCES = {

@@ -142,6 +142,18 @@ def camera_from_object_views(azimuth: Tensor, elevation: Tensor, roll: Tensor) -
     return torch.stack(rows, dim=-1).unflatten(-1, (3, 3)) @ upright
 
 
+def toward(rays: Tensor) -> Tensor:
+    """The smallest rotations that turn a camera's optical axis onto rays ``(..., 3)``, ``(..., 3, 3)``.
+
+    They take a pose that a camera sees straight ahead to one that looks the same along the ray.
+    """
+    ray = torch.nn.functional.normalize(rays, dim=-1)
+    x, y, z = ray.unbind(-1)
+    k = 1 / (1 + z).clamp_min(1e-6)
+    rows = [1 - k * x * x, -k * x * y, x, -k * x * y, 1 - k * y * y, y, -x, -y, z]
+    return torch.stack(rows, dim=-1).unflatten(-1, (3, 3))
+
+
 def sphere_directions(count: int) -> Tensor:
     """``(count, 3)`` unit vectors spread evenly over the sphere (Fibonacci spiral)."""
     index = torch.arange(count, dtype=torch.float64) + 0.5

@@ -16,7 +16,6 @@ from surfpose_ros.category.augment import Augmentation, Augmenter
 from surfpose_ros.category.distractors import make_distractors
 from surfpose_ros.category.model import CategoryModel
 from surfpose_ros.category.views import TrainingViews
-from surfpose_ros.geometry.rotations import camera_from_object_views
 from surfpose_ros.pose.detection import Detection
 from surfpose_ros.pose.estimator import EstimatorSettings, PoseEstimator
 from surfpose_ros.pose.localise import OVERLAP, STRIDE, overlap
@@ -42,7 +41,7 @@ def calibrate(
         view = views.subset(torch.randint(len(views), (1,), generator=generator).to(views.images.device))
         batch = augment(view.to(torch.device("cpu")))
         image = (batch.images[0].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
-        truth = _true_rotation(view)
+        truth = view.rotations[0].double().cpu()
         for detection in estimator(np.ascontiguousarray(image)).detections:
             evidence.append([detection.evidence[name] for name in EVIDENCE])
             right.append(float(batch.seen[0]) > 0 and _is_right(detection, truth, batch.boxes[0], model))
@@ -51,12 +50,6 @@ def calibrate(
     return replace(
         model, info=replace(model.info, calibration=fit_scores(np.array(evidence), np.array(right)))
     )
-
-
-def _true_rotation(view: TrainingViews) -> Tensor:
-    x, y, z = view.directions[0].double().cpu()
-    roll = view.rolls[0].double().cpu()
-    return camera_from_object_views(torch.atan2(y, x), torch.asin(z.clamp(-1, 1)), roll)
 
 
 def _is_right(detection: Detection, truth: Tensor, box: Tensor, model: CategoryModel) -> bool:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from surfpose_ros.category.model import CategoryModel
+from surfpose_ros.geometry.rotations import toward
 from surfpose_ros.geometry.visibility import RayCaster
 from surfpose_ros.pose.hypotheses import DISTANCE, ViewTable, tabulate_views, tabulate_visibility
 from surfpose_ros.pose.refine import Evidence, Hypotheses, Refined, make_evidence, make_shape, refine
@@ -89,19 +90,34 @@ class CropSearch:
             box: of the object in cells (low x, low y, high x, high y); None to take the foreground's.
         """
         log_probability = log_likelihoods(self.model, features[None])[0]
-        foreground = 1 - log_probability[-1].exp()
-        boxes = self._placements(foreground, box)
-        scores = score_views(evidence_maps(log_probability[None])[0], self.table, boxes)
-        score, placement = scores.max(dim=0)
-        total = score * self.settings.effective_cells / 4 + self._log_prior
-        chosen = self._spread_starts(total)
-        camera, known = self._camera(intrinsics, features.shape[-2:]), intrinsics is not None
-        starts = self._starts(chosen, boxes[placement[chosen]], camera)
-        evidence = self._evidence(log_probability, foreground, camera, known)
+        camera, known = crop_camera(intrinsics, features), intrinsics is not None
+        starts = self.starts(log_probability, camera, box)
+        evidence = self._evidence(log_probability, camera, known)
         refined = refine(starts, evidence, self.shape, self.settings.sigmas)
         per_cell = (refined.likelihood - evidence.clutter.log().sum()) / len(evidence.cells)
         log_odds = per_cell * self.settings.effective_cells + self._prior_of(refined.hypotheses)
         return self._distinct(refined, log_odds, per_cell * refined.coverage)
+
+    def starts(self, log_probability: Tensor, camera: Tensor, box: Tensor | None) -> Hypotheses:
+        """The best tabulated views, best first, before any refinement.
+
+        Args:
+            log_probability: of every vertex, and last of clutter, in every cell, ``(V + 1, h, w)``.
+            camera: its intrinsics in cells, ``(3, 3)``.
+            box: as of the search itself.
+        """
+        boxes = self._placements(1 - log_probability[-1].exp(), box)
+        scores = score_views(evidence_maps(log_probability[None])[0], self.table, boxes)
+        score, placement = scores.max(dim=0)
+        chosen = self._spread_starts(score * self.settings.effective_cells / 4 + self._log_prior)
+        table = self.table
+        return place_in_boxes(
+            table.rotations[chosen],
+            table.middles[chosen],
+            table.extents[chosen],
+            boxes[placement[chosen]],
+            camera,
+        )
 
     def _placements(self, foreground: Tensor, box: Tensor | None) -> Tensor:
         found = foreground_box(foreground)
@@ -123,35 +139,8 @@ class CropSearch:
             free &= ~near[chosen[-1]]
         return candidates[chosen]
 
-    def _camera(self, intrinsics: Tensor | None, shape: torch.Size) -> Tensor:
-        if intrinsics is not None:
-            return intrinsics.float().to(self.model.device)
-        height, width = shape
-        focal = 0.83 * width * DISTANCE / 0.9  # a diagonal at `DISTANCE` about fills the object's box
-        rows = [[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]]
-        return torch.tensor(rows, device=self.model.device)
-
-    def _starts(self, chosen: Tensor, boxes: Tensor, camera: Tensor) -> Hypotheses:
-        table = self.table
-        extent, middle = table.extents[chosen], table.middles[chosen]
-        scale = ((boxes[:, 2:] - boxes[:, :2]) / extent).prod(dim=-1).sqrt()  # cells a unit of x/z
-        focal = (camera[0, 0] * camera[1, 1]).sqrt()
-        depth = DISTANCE * focal / scale
-        cells = (boxes[:, 2:] + boxes[:, :2]) / 2 - middle * scale[:, None]
-        rays = torch.cat(
-            [
-                (cells - camera[:2, 2]) / torch.stack([camera[0, 0], camera[1, 1]]),
-                torch.ones_like(cells[:, :1]),
-            ],
-            dim=-1,
-        )
-        rotation = _toward(rays) @ table.rotations[chosen]
-        zero = torch.zeros_like(rays)
-        return Hypotheses(rotation, normalize(rays, dim=-1) * depth[:, None], zero, zero[:, 0].clone())
-
-    def _evidence(
-        self, log_probability: Tensor, foreground: Tensor, camera: Tensor, known: bool
-    ) -> Evidence:
+    def _evidence(self, log_probability: Tensor, camera: Tensor, known: bool) -> Evidence:
+        foreground = 1 - log_probability[-1].exp()
         used = foreground > 0.1
         if used.sum() < 6:
             used = foreground >= foreground.flatten().topk(6).values[-1]
@@ -178,10 +167,33 @@ class CropSearch:
         return CropPoses(hypotheses, log_odds[chosen], information, float(gain[chosen[0]]))
 
 
-def _toward(rays: Tensor) -> Tensor:
-    """Smallest rotations that turn the optical axis onto each ray, ``(K, 3, 3)``."""
-    ray = normalize(rays, dim=-1)
-    x, y, z = ray.unbind(-1)
-    k = 1 / (1 + z).clamp_min(1e-6)
-    rows = [1 - k * x * x, -k * x * y, x, -k * x * y, 1 - k * y * y, y, -x, -y, z]
-    return torch.stack(rows, dim=-1).unflatten(-1, (3, 3))
+def crop_camera(intrinsics: Tensor | None, features: Tensor) -> Tensor:
+    """The intrinsics in cells, ``(3, 3)``, of a crop's features ``(D, h, w)``; a long lens if unknown."""
+    if intrinsics is not None:
+        return intrinsics.float().to(features.device)
+    height, width = features.shape[-2:]
+    focal = 0.83 * width * DISTANCE / 0.9  # a diagonal at `DISTANCE` about fills the object's box
+    rows = [[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]]
+    return torch.tensor(rows, device=features.device)
+
+
+def place_in_boxes(
+    rotations: Tensor, middles: Tensor, extents: Tensor, boxes: Tensor, camera: Tensor
+) -> Hypotheses:
+    """Views of the template moved to where their outlines fill boxes.
+
+    Args:
+        rotations: camera_from_object, seen straight ahead, ``(K, 3, 3)``.
+        middles: of the outlines' boxes at `DISTANCE`, as x/z and y/z, ``(K, 2)``.
+        extents: their sides, ``(K, 2)``.
+        boxes: (low x, low y, high x, high y) in cells, ``(K, 4)``.
+        camera: its intrinsics in cells, ``(3, 3)``.
+    """
+    scale = ((boxes[:, 2:] - boxes[:, :2]) / extents).prod(dim=-1).sqrt()  # cells a unit of x/z
+    focals = camera.diagonal()[:2]
+    depth = DISTANCE * focals.prod().sqrt() / scale
+    cells = (boxes[:, 2:] + boxes[:, :2]) / 2 - middles * scale[:, None]
+    rays = torch.cat([(cells - camera[:2, 2]) / focals, torch.ones_like(cells[:, :1])], dim=-1)
+    zero = torch.zeros_like(rays)
+    translation = normalize(rays, dim=-1) * depth[:, None]
+    return Hypotheses(toward(rays) @ rotations, translation, zero, zero[:, 0].clone())

@@ -73,7 +73,7 @@ class PoseEstimator:
         clock = _Clock()
         if masks is not None:
             boxes = np.array([_mask_box(mask) for mask in masks])
-        whole = camera or _assumed_camera(image)
+        whole = camera or assumed_camera(image)
         detections: list[Detection] = []
         best = 0.0
         for search in self.searches:
@@ -209,7 +209,7 @@ def _suppress(detections: list[Detection], given: bool) -> list[Detection]:
     return kept
 
 
-def _assumed_camera(image: np.ndarray) -> Camera:
+def assumed_camera(image: np.ndarray) -> Camera:
     """Stands in for an unknown one, to tell where crops lie."""
     height, width = image.shape[:2]
     return Camera(np.array([[width, 0, 0], [0, width, 0], [0, 0, 1]]), width, height)

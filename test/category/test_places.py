@@ -18,10 +18,9 @@ def views_of_a_square(count: int) -> TrainingViews:
     masks = torch.zeros(count, 1, VIEW_SIZE, VIEW_SIZE, dtype=torch.uint8)
     masks[..., third:-third, third:-third] = 255
     labels = (masks[..., ::2, ::2] > 0).short() - 1
-    zeros = torch.zeros(count)
-    return TrainingViews(
-        masks.expand(-1, 3, -1, -1), masks, labels, torch.ones(count, 3), zeros, zeros.long()
-    )
+    rotations = torch.eye(3).expand(count, 3, 3)
+    videos = torch.zeros(count, dtype=torch.long)
+    return TrainingViews(masks.expand(-1, 3, -1, -1), masks, labels, rotations, videos)
 
 
 def perfect_sides(box: torch.Tensor) -> torch.Tensor:

@@ -43,14 +43,14 @@ def test_every_view_is_labelled_with_the_vertices_it_shows(eggs):
     assert off.median() < 0.1
 
 
-def test_view_directions_point_from_the_object_to_the_camera(eggs):
+def test_a_views_rotation_is_that_of_the_object_seen_straight_ahead(eggs):
     videos, surfaces, alignment = eggs
     kept = alignment.canonical_from_video
     template = mean_template([surfaces[n].mesh.transformed(kept[n]) for n in kept], 60)
     views = collect_views(videos[:1], surfaces, kept, template)
     expected = torch.tensor([np.cos(0.4), 0, np.sin(0.4)]).float()
-    assert torch.allclose(views.directions[0], expected, atol=1e-4)
-    assert views.rolls.abs().max() < 1e-4
+    assert torch.allclose(-views.rotations[0, 2], expected, atol=1e-4)
+    assert views.rotations[:, 0, 2].abs().max() < 1e-4  # upright: "up" has no part to the side
 
 
 THINGS = make_distractors(0, 4)
@@ -63,8 +63,8 @@ def painted_views(count: int) -> TrainingViews:
     labels = torch.zeros(count, 1, SIZE // 2, SIZE // 2, dtype=torch.int16)
     labels[..., SIZE // 4 :] = 1
     masks = torch.full((count, 1, SIZE, SIZE), 255, dtype=torch.uint8)
-    zeros = torch.zeros(count)
-    return TrainingViews(images, masks, labels, torch.zeros(count, 3), zeros, zeros.long())
+    rotations = torch.eye(3).expand(count, 3, 3)
+    return TrainingViews(images, masks, labels, rotations, torch.zeros(count, dtype=torch.long))
 
 
 def test_labels_follow_the_picture_through_every_warp():

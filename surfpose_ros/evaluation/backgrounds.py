@@ -1,0 +1,96 @@
+"""Test images of studio objects, made harder: the background replaced by parts of photos."""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from surfpose_ros.errors import SurfposeError
+from surfpose_ros.evaluation.samples import PoseSample, read_picture, samples_from_labels
+from surfpose_ros.geometry.cameras import Camera
+from surfpose_ros.video.import_pictures import picture_files
+from surfpose_ros.video.labels import LabelRow
+from surfpose_ros.video.pictures import read_mask
+
+
+@dataclass(frozen=True)
+class PastedSample(PoseSample):
+    """A sample whose object stands before a photo when read.
+
+    Attributes:
+        mask: picture of the object's mask.
+        photos: one of these is behind it.
+    """
+
+    mask: Path = Path()
+    photos: tuple[Path, ...] = ()
+
+    def read(self) -> tuple[np.ndarray, Camera | None]:
+        """The image with another background; the same one for the same name."""
+        image, camera = super().read()
+        random = np.random.default_rng(zlib.crc32(self.name.encode()))
+        photo = read_picture(self.photos[random.integers(len(self.photos))])
+        return paste(image, read_mask(self.mask), photo, random), camera
+
+
+def boxed_samples(rows: Sequence[LabelRow]) -> list[PoseSample]:
+    """The rows as samples; where no box is labelled, the mask's is taken.
+
+    Raises:
+        SurfposeError: a mask that cannot be read.
+    """
+    boxed = [row if row.box or not row.mask else _with_box(row, row.mask) for row in rows]
+    return samples_from_labels(boxed)
+
+
+def paste_samples(rows: Sequence[LabelRow], photos: Path) -> list[PoseSample]:
+    """As `boxed_samples`, the objects cut out and laid over photos of a folder.
+
+    Raises:
+        SurfposeError: no photo there, or a row without a mask.
+    """
+    found = tuple(picture_files(photos))
+    if not found:
+        raise SurfposeError(f"{photos}: no photos to lay objects over")
+    bare = [row.image for row in rows if row.mask is None]
+    if bare:
+        raise SurfposeError(f"{bare[0]} has no mask in the labels; its background cannot be replaced")
+    return [
+        PastedSample(
+            **{f.name: getattr(sample, f.name) for f in fields(PoseSample)},
+            mask=row.mask or Path(),
+            photos=found,
+        )
+        for sample, row in zip(boxed_samples(rows), rows, strict=True)
+    ]
+
+
+def paste(
+    image: np.ndarray, mask: np.ndarray, photo: np.ndarray, random: np.random.Generator
+) -> np.ndarray:
+    """The masked object before a part of a photo.
+
+    Args:
+        image: ``(H, W, 3)`` uint8.
+        mask: ``(H, W)`` bool.
+        photo: ``(h, w, 3)`` uint8, enlarged or shrunk to just cover the image.
+        random: says which part of it.
+    """
+    height, width = mask.shape
+    scale = max(height / photo.shape[0], width / photo.shape[1])
+    size = (max(width, round(photo.shape[1] * scale)), max(height, round(photo.shape[0] * scale)))
+    covering = cv2.resize(photo, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    left, top = random.integers(size[0] - width + 1), random.integers(size[1] - height + 1)
+    behind = covering[top : top + height, left : left + width]
+    # A mask's last pixel shows the old background too: without it, and with a soft edge.
+    inner = cv2.erode(mask.astype(np.float32), np.ones((3, 3)), borderType=cv2.BORDER_REPLICATE)
+    share = cv2.GaussianBlur(inner, (0, 0), 0.7)[..., None]
+    return (share * image + (1 - share) * behind).round().astype(np.uint8)
+
+
+def _with_box(row: LabelRow, mask: Path) -> LabelRow:
+    x, y, width, height = cv2.boundingRect(read_mask(mask).astype(np.uint8))
+    return replace(row, box=(float(x), float(y), float(width), float(height)))

@@ -1,0 +1,26 @@
+"""Our search without its refinement: the best of the tabulated views."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from surfpose_ros.category.model import CategoryModel
+from surfpose_ros.evaluation.ways.way import see
+from surfpose_ros.geometry.cameras import Camera
+from surfpose_ros.pose.crop import CropSearch
+from surfpose_ros.pose.looking import Box
+from surfpose_ros.pose.scoring import log_likelihoods
+
+
+class CoarseSearch:
+    """A `Way`."""
+
+    def __init__(self, model: CategoryModel) -> None:
+        self.search = CropSearch(model)
+
+    @torch.inference_mode()
+    def __call__(self, image: np.ndarray, camera: Camera | None, box: Box) -> Tensor:
+        """The view that scores best."""
+        view, intrinsics = see(self.search.model, image, camera, box)
+        log_probability = log_likelihoods(self.search.model, view.features[None])[0]
+        return self.search.starts(log_probability, intrinsics, view.outline).rotation[0]
