@@ -18,7 +18,9 @@ from surfpose_ros.category.train import TrainSettings
 from surfpose_ros.category.views import TrainingViews
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.evaluation.benchmark import BenchmarkResult
-from surfpose_ros.evaluation.model_evaluation import PoseEvaluation, label_frame, read_samples
+from surfpose_ros.evaluation.judging import category_rows, judging_samples
+from surfpose_ros.evaluation.label_frames import read_axes
+from surfpose_ros.evaluation.model_evaluation import linked_frame
 from surfpose_ros.evaluation.pose import (
     BoxSource,
     Estimator,
@@ -28,7 +30,7 @@ from surfpose_ros.evaluation.pose import (
     evaluate_poses,
 )
 from surfpose_ros.evaluation.pose_tables import pose_figures
-from surfpose_ros.evaluation.samples import PoseSample, spread
+from surfpose_ros.evaluation.samples import PoseSample
 from surfpose_ros.evaluation.tables import Cell, Table
 from surfpose_ros.evaluation.ways.coarse import CoarseSearch
 from surfpose_ros.evaluation.ways.pnp import PnP
@@ -38,14 +40,15 @@ from surfpose_ros.evaluation.ways.retrieval import Retrieval
 from surfpose_ros.evaluation.ways.way import as_estimator, training_views
 from surfpose_ros.pose.estimator import PoseEstimator
 from surfpose_ros.progress import Progress, silent, track
+from surfpose_ros.video.labels import LabelRow
 
 WAYS = {
     "ours": "ours",
-    "coarse": "ours, coarse search only",
-    "pnp": "EPnP and RANSAC on dense matches",
-    "retrieval": "nearest training view",
+    "coarse": "ours, not refined",
+    "pnp": "EPnP and RANSAC",
+    "retrieval": "nearest view",
     "regression": "direct regression",
-    "render": "render and compare (reference)",
+    "render": "render and compare",
 }
 LEARNING = ("retrieval", "regression")  # ways that need the training views
 
@@ -100,9 +103,16 @@ def run(
     ] = None,
     axes_root: Annotated[Path | None, typer.Option(help="As --root, for --axes-labels.")] = None,
     ways: Annotated[str, typer.Option(help=f"Of {', '.join(WAYS)}; with commas.")] = ",".join(WAYS),
+    videos: Annotated[
+        str, typer.Option(help="Only images of these, with commas; else all the model did not learn from.")
+    ] = "",
+    backgrounds: Annotated[
+        Path | None, typer.Option(help="Folder of photos that replace the test images' backgrounds.")
+    ] = None,
     symmetry: Annotated[str, typer.Option(help="Turns forgiven, in the labels' frame; or model.")] = "none",
     boxes: Annotated[
-        Literal["auto", "labels", "image"], typer.Option(help="The labels' boxes, or the whole image.")
+        Literal["auto", "labels", "image"],
+        typer.Option(help="Boxes of the labels or their masks, or the whole image."),
     ] = "auto",
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many images, spread over all.")] = None,
     steps: Annotated[int, typer.Option(min=1, help="To train the regression; as the model.")] = 400,
@@ -117,20 +127,17 @@ def run(
     if not set(chosen) <= set(WAYS):
         raise SurfposeError(f"--ways {ways}: choose of {', '.join(WAYS)}")
     loaded = load_category_model(model, device)
-    request = PoseEvaluation(
-        model=model,
-        root=root,
-        labels=labels,
-        axes_labels=axes_labels,
-        axes_captures=captures if axes_labels else None,
-        axes_root=axes_root,
-        symmetry=symmetry,
-    )
-    frame, said = label_frame(loaded, request, progress)
-    samples = spread(read_samples(request, loaded.name), limit)
+    rows = unseen_rows(loaded, labels, root, [name for name in videos.split(",") if name])
+    samples = judging_samples(rows, backgrounds, limit)
     source = box_source(samples) if boxes == "auto" else boxes
     if source == "search":
         raise SurfposeError(f"{labels}: the ways compared need boxes (x,y,w,h), or --boxes image")
+    if axes_labels and not captures:
+        raise SurfposeError("--axes-labels needs --captures: the captures that they label")
+    linked = (
+        read_axes(captures, axes_labels, axes_root or root, progress) if captures and axes_labels else {}
+    )
+    frame, said = linked_frame(loaded, linked, symmetry)
     views = None
     if set(chosen) & set(LEARNING):
         if captures is None or surfaces is None:
@@ -152,7 +159,7 @@ def run(
         "category": loaded.name,
         "device": device,
         "threads": torch.get_num_threads(),
-        "conditions": [*said, f"boxes: {source}"],
+        "conditions": [*said, f"boxes: {source}", f"backgrounds: {'photos' if backgrounds else 'own'}"],
         "regression_steps": steps,
         "regression_batch": batch,
         "ways": {name: _figures(found) for name, found in outcomes.items()},
@@ -160,6 +167,21 @@ def run(
     if "render" in chosen:  # the first image was the warm-up
         figures["ways"]["render"]["ray_casting_seconds"] = float(np.median(reference.rendering[1:]))
     return BenchmarkResult("pose", figures, [_table(figures)])
+
+
+def unseen_rows(model: CategoryModel, labels: Path, root: Path, videos: Sequence[str]) -> list[LabelRow]:
+    """The rows of the named videos; if none is named, of all that the model did not learn from.
+
+    Raises:
+        SurfposeError: nothing is left.
+    """
+    rows = category_rows(labels, root, model.name)
+    learnt = model.info.captures
+    kept = [row for row in rows if (row.video in videos if videos else row.video not in learnt)]
+    if not kept:
+        why = f"no image of {', '.join(videos)}" if videos else "the model learnt from all of its videos"
+        raise SurfposeError(f"{labels}: {why}; name others with --videos")
+    return kept
 
 
 def take_turns(

@@ -18,14 +18,14 @@ from surfpose_ros.alignment.settings import AlignmentSettings
 from surfpose_ros.category.model import load_category_model
 from surfpose_ros.category.train import PRESETS
 from surfpose_ros.errors import SurfposeError
-from surfpose_ros.evaluation.backgrounds import boxed_samples, paste_samples
 from surfpose_ros.evaluation.benchmark import BenchmarkResult
+from surfpose_ros.evaluation.judging import category_rows, judging_samples
 from surfpose_ros.evaluation.label_frames import VideoLabels, read_axes
 from surfpose_ros.evaluation.metrics import accuracy, bootstrap_interval, rotation_figures
 from surfpose_ros.evaluation.model_evaluation import linked_frame
 from surfpose_ros.evaluation.pose import Outcome, evaluate_poses
 from surfpose_ros.evaluation.pose_tables import pose_figures
-from surfpose_ros.evaluation.samples import PoseSample, spread
+from surfpose_ros.evaluation.samples import PoseSample
 from surfpose_ros.evaluation.tables import Cell, Table
 from surfpose_ros.files import read_json, write_json
 from surfpose_ros.pose.estimator import PoseEstimator
@@ -33,7 +33,7 @@ from surfpose_ros.progress import Progress, silent
 from surfpose_ros.retrain import RetrainSettings, retrain
 from surfpose_ros.surface.batch import reconstruct_captures
 from surfpose_ros.video.capture import find_captures
-from surfpose_ros.video.labels import LabelRow, read_labels
+from surfpose_ros.video.labels import LabelRow
 
 TIME_VERSION = 1
 
@@ -104,7 +104,9 @@ def run(
     folders = {folder.resolve().name: folder for folder in find_captures([captures])}
     chosen = make_splits(sorted(folders), test, splits, seed)
     sizes = _sizes(objects, len(chosen[0].train))
-    rows = _test_rows(category, test_labels or labels, test_root if test_labels else root)
+    if test and labels.suffix == ".json":
+        raise SurfposeError(f"{labels} names no images; give photos of other objects with --test-labels")
+    rows = category_rows(test_labels or labels, test_root if test_labels else root, category)
     judges = [_judges(rows, split.test if test else None, backgrounds, limit) for split in chosen]
     preset_training = PRESETS[preset]
     training = replace(
@@ -170,15 +172,6 @@ def _sizes(objects: str, most: int) -> list[int]:
     return sizes
 
 
-def _test_rows(category: str, labels: Path, root: Path | None) -> list[LabelRow]:
-    if labels.suffix == ".json":
-        raise SurfposeError(f"{labels} names no images; give photos of other objects with --test-labels")
-    rows = [row for row in read_labels(labels, root or labels.parent) if row.category in ("", category)]
-    if not rows:
-        raise SurfposeError(f"{labels}: no image of {category!r}")
-    return rows
-
-
 def _judges(
     rows: Sequence[LabelRow], held_out: Sequence[str] | None, backgrounds: Path | None, limit: int | None
 ) -> list[PoseSample]:
@@ -188,7 +181,7 @@ def _judges(
         raise SurfposeError(
             f"the labels name no image of the captures held out: {', '.join(held_out or ())}"
         )
-    return spread(paste_samples(judges, backgrounds) if backgrounds else boxed_samples(judges), limit)
+    return judging_samples(judges, backgrounds, limit)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""Test images of studio objects, made harder: the background replaced by parts of photos."""
+"""The test images of a labels CSV: whose, with which boxes, and before which backgrounds.
+
+Studio pictures are made harder by parts of photos behind their objects.
+"""
 
 import zlib
 from collections.abc import Sequence
@@ -9,10 +12,10 @@ import cv2
 import numpy as np
 
 from surfpose_ros.errors import SurfposeError
-from surfpose_ros.evaluation.samples import PoseSample, read_picture, samples_from_labels
+from surfpose_ros.evaluation.samples import PoseSample, read_picture, samples_from_labels, spread
 from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.video.import_pictures import picture_files
-from surfpose_ros.video.labels import LabelRow
+from surfpose_ros.video.labels import LabelRow, read_labels
 from surfpose_ros.video.pictures import read_mask
 
 
@@ -34,6 +37,29 @@ class PastedSample(PoseSample):
         random = np.random.default_rng(zlib.crc32(self.name.encode()))
         photo = read_picture(self.photos[random.integers(len(self.photos))])
         return paste(image, read_mask(self.mask), photo, random), camera
+
+
+def category_rows(labels: Path, root: Path | None, category: str) -> list[LabelRow]:
+    """The rows of a category in a labels CSV; `root` is the CSV's folder if None.
+
+    Raises:
+        SurfposeError: as `read_labels`; none of the category.
+    """
+    rows = [row for row in read_labels(labels, root or labels.parent) if row.category in ("", category)]
+    if not rows:
+        raise SurfposeError(f"{labels}: no image of {category!r}")
+    return rows
+
+
+def judging_samples(
+    rows: Sequence[LabelRow], backgrounds: Path | None = None, limit: int | None = None
+) -> list[PoseSample]:
+    """At most `limit` of the rows as samples, before photos of a folder if one is given.
+
+    Raises:
+        SurfposeError: masks or photos that are missing.
+    """
+    return spread(paste_samples(rows, backgrounds) if backgrounds else boxed_samples(rows), limit)
 
 
 def boxed_samples(rows: Sequence[LabelRow]) -> list[PoseSample]:
