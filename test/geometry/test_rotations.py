@@ -18,6 +18,7 @@ from surfpose_ros.geometry.rotations import (
     rotation_from_quaternion,
     rotation_from_rotvec,
     rotvec_from_rotation,
+    toward,
 )
 
 COORDINATE = st.floats(-1, 1, allow_subnormal=False)
@@ -153,3 +154,12 @@ def test_from_the_front_an_objects_left_is_on_the_right_of_the_picture_and_its_t
 def test_positive_roll_turns_the_picture_clockwise():
     up = view(0.0, 0.0, math.pi / 2)[:, 2]
     same(up, [1, 0, 0])  # what was above is now on the right
+
+
+@given(ray=st.tuples(st.floats(-2, 2), st.floats(-2, 2), st.floats(0.1, 2)).map(np.array))
+def test_the_turn_toward_a_ray_is_the_smallest_that_takes_the_optical_axis_there(ray):
+    unit = ray / np.linalg.norm(ray)
+    turn = toward(torch.tensor(ray))
+    same(turn @ turn.T, np.eye(3))
+    same(turn[:, 2], unit)
+    same(rotation_angle(turn, torch.eye(3, dtype=turn.dtype)), math.acos(min(unit[2], 1.0)), 1e-6)

@@ -79,8 +79,7 @@ class RenderAndCompare:
         One is that with the feature rendered in the cell: the mean of its face's corners, by barycentric
         weights. A cosine with a mean is the mean of cosines, so cells meet vertices once, not once a pose.
         """
-        rendered = [self._render(features.shape[-2:], intrinsics, *pose) for pose in poses]
-        weights, corners, hit = (torch.stack(parts) for parts in zip(*rendered, strict=True))
+        weights, corners, hit = self._render(features.shape[-2:], intrinsics, poses)
         cells = features.flatten(1).T
         cosines = cells @ self.model.vertex_features.T
         surface = (weights * cosines.expand(len(poses), -1, -1).gather(2, corners)).sum(dim=-1)
@@ -118,19 +117,18 @@ class RenderAndCompare:
         return (cells @ self.model.clutter_features.T).amax(dim=-1)
 
     def _render(
-        self, shape: torch.Size, intrinsics: Tensor, rotation: Tensor, translation: Tensor
+        self, shape: torch.Size, intrinsics: Tensor, poses: Sequence[Pose]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Of each cell in turn: weights and vertices of its face's corners, ``(h w, 3)``, and whether
-        there is a face, ``(h w,)``.
+        """For each pose and cell: weights and vertices of its face's corners, ``(K, h w, 3)``, and whether
+        there is a face, ``(K, h w)``.
         """
         start = time.perf_counter()
-        points, faces = self._caster.surface_map(
-            *_pose_and_camera(shape, intrinsics, rotation, translation)
-        )
+        maps = [self._caster.surface_map(*_pose_and_camera(shape, intrinsics, *pose)) for pose in poses]
         self.rendering[-1] += time.perf_counter() - start
-        face = torch.from_numpy(faces).to(self._faces).flatten()
-        corners = self._faces[face]  # where there is none, any
-        on_surface = torch.from_numpy(points).to(self._vertices).flatten(0, 1)
+        points, faces = (torch.from_numpy(np.stack(parts)) for parts in zip(*maps, strict=True))
+        face = faces.to(self._faces).flatten(1)
+        corners = self._faces[face]  # where there is no face, of any
+        on_surface = points.to(self._vertices).flatten(1, 2)
         return barycentric(on_surface, self._vertices[corners]), corners, face >= 0
 
     def _visible(
@@ -155,10 +153,10 @@ def starting_rotations() -> Tensor:
 
 
 def barycentric(points: Tensor, corners: Tensor) -> Tensor:
-    """Weights ``(N, 3)`` of triangles' corners ``(N, 3, 3)`` that make points ``(N, 3)`` in their plane."""
-    first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    """Weights ``(..., 3)`` of the corners ``(..., 3, 3)`` of triangles for points ``(..., 3)`` in them."""
+    first, second = corners[..., 1, :] - corners[..., 0, :], corners[..., 2, :] - corners[..., 0, :]
     normal = torch.linalg.cross(first, second)
-    offset = points - corners[:, 0]
+    offset = points - corners[..., 0, :]
     area = normal.square().sum(dim=-1, keepdim=True).clamp_min(1e-20)
     v = (torch.linalg.cross(offset, second) * normal).sum(dim=-1, keepdim=True) / area
     w = (torch.linalg.cross(first, offset) * normal).sum(dim=-1, keepdim=True) / area
