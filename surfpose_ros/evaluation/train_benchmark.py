@@ -54,7 +54,7 @@ class Trained:
         split: its number.
         objects: captures given to it, and
         kept: how many of them alignment kept.
-        seconds: of alignment, training and calibration.
+        seconds: of alignment, training and calibration; after a stop, of what was left to do.
         outcomes: on the test images.
     """
 
