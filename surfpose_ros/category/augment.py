@@ -1,7 +1,7 @@
 """Variety for training, made on the device: other places, sizes, backgrounds, occluders, colours.
 
 Object-centric videos show clean objects on one turntable; photos in the wild do not. Every image of a
-batch is warped, pasted onto a generated or given background, partly covered, and recoloured.
+batch is warped, pasted onto another background, partly covered, recoloured, and sometimes cut off.
 """
 
 from dataclasses import dataclass
@@ -11,8 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, interpolate
 
+from surfpose_ros.category.backgrounds import Backgrounds
 from surfpose_ros.category.distractors import Distractors
+from surfpose_ros.category.draws import Draws
 from surfpose_ros.category.loss import CLUTTER
+from surfpose_ros.category.recolour import degrade, filtered, recolour
 from surfpose_ros.category.views import MARGIN, TrainingViews
 
 CROP_MARGIN = 1.2  # side of the network's input over the longer side of the object's box
@@ -35,6 +38,8 @@ class Augmentation:
         absent: chance that the object is not there at all: a background, all clutter.
         colour: strength of brightness, contrast, saturation and small hue changes; 0 is none.
         any_hue: chance that colours turn by any hue: objects of a colour that was never recorded.
+        filter: chance that the picture goes through a random filter: other texture, the same shape.
+        cut: chance that the picture ends near the object; beyond is nothing, as past an image's edge.
     """
 
     scale: float = 0.15
@@ -49,6 +54,8 @@ class Augmentation:
     absent: float = 0.1
     colour: float = 1.0
     any_hue: float = 0.4
+    filter: float = 0.5
+    cut: float = 0.4
 
 
 class AugmentedBatch(NamedTuple):
@@ -80,17 +87,14 @@ class Augmenter:
         stride: int,
         generator: torch.Generator,
         distractors: Distractors,
-        photos: Tensor | None = None,
     ) -> None:
-        """`photos` are backgrounds to paste beside generated ones, ``(P, 3, H, W)`` uint8."""
         self.settings, self.size, self.stride = settings, size, stride
-        self.generator, self.photos = generator, photos
-        things = torch.cat([distractors.images, distractors.masks], dim=1)
-        self.things = things.to(generator.device)
+        self.draws = Draws(generator)
+        self.backgrounds = Backgrounds(self.draws, distractors, settings.colour, settings.any_hue)
 
     def __call__(self, views: TrainingViews) -> AugmentedBatch:
         """Change every view."""
-        count = len(views)
+        count, setting, draws = len(views), self.settings, self.draws
         transform = self._warps(count)
         cells = self.size // self.stride
         fine = affine_grid(transform, [count, 1, self.size, self.size], align_corners=False)
@@ -101,166 +105,74 @@ class Augmenter:
         masks = masks.masked_fill(outside, 0)
         labels = grid_sample(views.labels.float() - CLUTTER, coarse, mode="nearest", align_corners=False)
         labels = labels[:, 0].round().long() + CLUTTER
-        images = self._recolour(images)
-        pasted = masks * images + (1 - masks) * self.backgrounds(count)
+        images = recolour(images, draws, setting.colour, setting.any_hue)
+        background = self.backgrounds(count, self.size, setting.distract)
+        pasted = masks * images + (1 - masks) * background
         near = outside.float().mean(dim=(1, 2, 3), keepdim=True) < 0.2
-        keep = self._chance(self.settings.keep_background, count) & near
-        images = torch.where(keep, images, pasted)
+        images = torch.where(draws.chance(setting.keep_background, count) & near, images, pasted)
         boxes = _boxes(masks[:, 0] > 0.5) / self.stride - 0.5
-        images, labels, seen = self._occlude(images, labels)
-        absent = self._chance(self.settings.absent, count)
-        images = torch.where(absent, self.backgrounds(count), images)
+        images, labels, seen = self._occlude(images, labels, background.roll(1, dims=0))
+        absent = draws.chance(setting.absent, count)
+        images = torch.where(absent, background, images)
         labels = torch.where(absent[:, 0], CLUTTER, labels)
         seen = torch.where(absent.flatten(), 0.0, seen)
-        images = self._degrade(self._recolour(images, share=0.5)).clamp(0, 1)
+        images = degrade(recolour(images, draws, 0.5 * setting.colour, setting.any_hue), draws)
+        images = filtered(images.clamp(0, 1), draws, setting.filter)
+        images, labels = self._cut(images, labels, boxes, seen)
         # The transform goes the other way: from the new picture to the stored one.
         rolls = torch.atan2(
             transform[:, 0, 1] - transform[:, 1, 0], transform[:, 0, 0] + transform[:, 1, 1]
         )
         return AugmentedBatch(images, labels, boxes, seen, rolls)
 
-    def backgrounds(self, count: int) -> Tensor:
-        """Generated clutter or given photos, with other things on them, ``(count, 3, size, size)``."""
-        # At half size: backgrounds need no sharper detail, and this is what augmentation costs.
-        size = self.size // 2
-        texture = self._noise(count, size)
-        generated = texture + 0.5
-        for turn in range(4):
-            # Some patches are as plain as a table top.
-            rough = 0.6 * self._uniform(count, 1, 1, 1) * texture.roll(size // 3 * (turn + 1), dims=-1)
-            patch = rough.flip(-2) + self._uniform(count, 3, 1, 1)
-            generated = torch.where(self._blob(count, size, 0.1, 1.2), patch, generated)
-        if self.photos is not None:
-            generated = torch.where(self._chance(0.7, count), self._photos(count, size), generated)
-        for _ in range(3):
-            thing, mask = self._thing(count, size, 0.15, 0.8)
-            mask = mask * self._chance(self.settings.distract, count)
-            generated = thing * mask + generated * (1 - mask)
-        return interpolate(generated.clamp(0, 1), scale_factor=2, mode="bilinear")
-
-    def _photos(self, count: int, size: int) -> Tensor:
-        """Parts of the given photos, ``(count, 3, size, size)``."""
-        assert self.photos is not None
-        chosen = self.photos[self._integers(len(self.photos), count)].float() / 255
-        zoom = 0.4 + 0.6 * self._uniform(count)
-        centre = (2 * self._uniform(count, 2) - 1) * (1 - zoom[:, None])
-        transform = torch.zeros(count, 2, 3, device=zoom.device)
-        transform[:, 0, 0], transform[:, 1, 1], transform[:, :, 2] = zoom, zoom, centre
-        grid = affine_grid(transform, [count, 3, size, size], align_corners=False)
-        return grid_sample(chosen, grid, padding_mode="reflection", align_corners=False)
-
-    def _thing(self, count: int, size: int, low: float, high: float) -> tuple[Tensor, Tensor]:
-        """One other thing an image, ``(count, 3, size, size)``, and its mask ``(count, 1, size, size)``.
-
-        `low` and `high` bound its size as a share of the image's side.
-        """
-        zoom = 1 / (low * (high / low) ** self._uniform(count))
-        angle, flip = torch.pi * self._signed(count), self._signed(count).sign()
-        transform = torch.empty(count, 2, 3, device=zoom.device)
-        transform[:, 0, 0], transform[:, 0, 1] = flip * zoom * angle.cos(), -flip * zoom * angle.sin()
-        transform[:, 1, 0], transform[:, 1, 1] = zoom * angle.sin(), zoom * angle.cos()
-        transform[:, :, 2] = zoom[:, None] * self._signed(count, 2)
-        grid = affine_grid(transform, [count, 4, size, size], align_corners=False)
-        chosen = self.things[self._integers(len(self.things), count)].float() / 255
-        drawn = grid_sample(chosen, grid, align_corners=False)
-        mask = drawn[:, 3:]
-        colours = self._recolour(drawn[:, :3] / mask.clamp_min(1e-3))
-        return colours.clamp(0, 1), mask
-
     def _warps(self, count: int) -> Tensor:
         """From input coordinates to stored-view coordinates, ``(count, 2, 3)``, both in [-1, 1]."""
-        setting = self.settings
-        far = self._uniform(count) < setting.far
+        setting, draws = self.settings, self.draws
+        far = draws.uniform(count) < setting.far
         smaller = torch.where(
-            far, setting.far_scale * self._uniform(count), setting.scale * self._signed(count)
+            far, setting.far_scale * draws.uniform(count), setting.scale * draws.signed(count)
         )
         zoom = CROP_MARGIN / MARGIN * torch.exp(smaller)
-        stretch = torch.exp(0.5 * setting.aspect * self._signed(count))
-        roll = torch.deg2rad(setting.roll_deg * self._signed(count))
+        stretch = torch.exp(0.5 * setting.aspect * draws.signed(count))
+        roll = torch.deg2rad(setting.roll_deg * draws.signed(count))
         transform = torch.empty(count, 2, 3, device=zoom.device)
         transform[:, 0, 0], transform[:, 0, 1] = zoom * stretch * roll.cos(), -zoom * roll.sin()
         transform[:, 1, 0], transform[:, 1, 1] = zoom * roll.sin(), zoom / stretch * roll.cos()
         # A far object's box, of about 2 / MARGIN in stored coordinates, stays inside the image.
         reach = torch.where(far, (zoom - 1 / MARGIN).clamp_min(0), 2 * setting.shift)
-        transform[:, :, 2] = reach[:, None] * self._signed(count, 2)
+        transform[:, :, 2] = reach[:, None] * draws.signed(count, 2)
         return transform
 
-    def _occlude(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Covered images, their labels, and the share of each object that is still seen."""
-        count = len(images)
-        thing, mask = self._thing(count, self.size, 0.2, 0.7)
-        patch = self._blob(count, self.size, 0.15, 0.55)
-        as_thing = self._chance(0.5, count)
-        cover = torch.where(as_thing, thing, self.backgrounds(count))
-        mask = torch.where(as_thing, mask, patch.float()) * self._chance(self.settings.occlude, count)
+    def _occlude(self, images: Tensor, labels: Tensor, others: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Covered images, their labels, and the share of each object that is still seen.
+
+        Things cover them, or parts of `others`, ``(B, 3, size, size)``.
+        """
+        count, draws = len(images), self.draws
+        thing, mask = self.backgrounds.thing(count, self.size, 0.2, 0.7)
+        patch = self.backgrounds.blob(count, self.size, 0.15, 0.55)
+        as_thing = draws.chance(0.5, count)
+        cover = torch.where(as_thing, thing, others)
+        mask = torch.where(as_thing, mask, patch.float()) * draws.chance(self.settings.occlude, count)
         hidden = interpolate(mask, size=labels.shape[-2:], mode="area")[:, 0] > 0.5
         on_object = labels != CLUTTER
         left = (on_object & ~hidden).flatten(1).sum(dim=1) / on_object.flatten(1).sum(dim=1).clamp_min(1)
         return cover * mask + images * (1 - mask), torch.where(hidden, CLUTTER, labels), left
 
-    def _recolour(self, images: Tensor, share: float = 1.0) -> Tensor:
-        strength = self.settings.colour * share
-        count = len(images)
-        grey = images.mean(dim=1, keepdim=True)
-        saturation = torch.exp(0.6 * strength * self._signed(count, 1, 1, 1))
-        images = grey + saturation * (images - grey)
-        images = (self._hue_rotations(count, strength) @ images.flatten(2)).unflatten(2, images.shape[2:])
-        contrast = torch.exp(0.3 * strength * self._signed(count, 1, 1, 1))
-        brightness = 0.15 * strength * self._signed(count, 1, 1, 1)
-        tint = torch.exp(0.15 * strength * self._signed(count, 3, 1, 1))
-        return ((images - 0.5) * contrast + 0.5 + brightness) * tint
-
-    def _hue_rotations(self, count: int, strength: float) -> Tensor:
-        """Rotations about the grey axis, ``(count, 3, 3)``; most small, some any."""
-        chance = self.settings.any_hue * strength
-        angle = torch.pi * self._signed(count) * torch.where(self._uniform(count) < chance, 1.0, 0.08)
-        cosine, sine = angle.cos(), angle.sin()
-        same, up, down = (
-            (1 + 2 * cosine) / 3,
-            (1 - cosine) / 3 + sine / 3**0.5,
-            (1 - cosine) / 3 - sine / 3**0.5,
-        )
-        return torch.stack([same, down, up, up, same, down, down, up, same], dim=-1).unflatten(-1, (3, 3))
-
-    def _degrade(self, images: Tensor) -> Tensor:
-        """Blur, noise and loss of colour, each on some images."""
-        count = len(images)
-        blurred = interpolate(avg_pool2d(images, 2), size=images.shape[-2:], mode="bilinear")
-        images = torch.where(self._chance(0.3, count), blurred, images)
-        grey = images.mean(dim=1, keepdim=True).expand_as(images)
-        images = torch.where(self._chance(0.1, count), grey, images)
-        sigma = 0.05 * self._uniform(count, 1, 1, 1)
-        return images + sigma * torch.randn(images.shape, generator=self.generator, device=images.device)
-
-    def _noise(self, count: int, size: int) -> Tensor:
-        """Fractal colour noise, mostly within +-0.5, ``(count, 3, size, size)``."""
-        total = torch.zeros(count, 3, size, size, device=self.generator.device)
-        for cells in (2, 5, 14, 45):
-            octave = self._signed(count, 3, cells, cells) * self._uniform(count, 1, 1, 1)
-            total += 0.5 * interpolate(octave, size=(size, size), mode="bilinear")
-        return total
-
-    def _blob(self, count: int, size: int, low: float, high: float) -> Tensor:
-        """Random ellipses and rectangles, ``(count, 1, size, size)`` bool, sides as shares of the image."""
-        ticks = (torch.arange(size, device=self.generator.device) + 0.5) / size
-        centre = self._uniform(count, 2, 1)
-        half = 0.5 * (low + (high - low) * self._uniform(count, 2, 1))
-        away = ((ticks - centre) / half).abs()
-        dx, dy = away[:, 0, None, :], away[:, 1, :, None]
-        inside = torch.where(self._chance(0.5, count)[:, 0], dx * dx + dy * dy < 1, (dx < 1) & (dy < 1))
-        return inside[:, None]
-
-    def _uniform(self, *shape: int) -> Tensor:
-        return torch.rand(*shape, generator=self.generator, device=self.generator.device)
-
-    def _signed(self, *shape: int) -> Tensor:
-        return 2 * self._uniform(*shape) - 1
-
-    def _chance(self, probability: float, count: int) -> Tensor:
-        return self._uniform(count, 1, 1, 1) < probability
-
-    def _integers(self, high: int, count: int) -> Tensor:
-        return torch.randint(high, (count,), generator=self.generator, device=self.generator.device)
+    def _cut(self, images: Tensor, labels: Tensor, boxes: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Some images end near the object's box, on about three of four sides; mostly black beyond."""
+        count, draws = len(images), self.draws
+        low, high = ((boxes + 0.5) * self.stride).split(2, dim=-1)
+        margins = (0.2 * draws.uniform(count, 4) - 0.04) * (high - low).amax(dim=-1, keepdim=True)
+        margins = torch.where(draws.uniform(count, 4) < 0.25, self.size, margins)
+        low, high = low - margins[:, :2], high + margins[:, 2:]
+        ticks = torch.arange(self.size, device=images.device) + 0.5
+        inside = (ticks > low[..., None]) & (ticks < high[..., None])  # (B, 2, size): x, y
+        cut = draws.chance(self.settings.cut, count) & (seen > 0)[:, None, None, None]
+        kept = (inside[:, 1, :, None] & inside[:, 0, None, :])[:, None] | ~cut
+        beyond = torch.where(draws.chance(0.7, count), 0.0, draws.uniform(count, 3, 1, 1))
+        shown = interpolate(kept.float(), size=labels.shape[-2:], mode="area")[:, 0] > 0.5
+        return torch.where(kept, images, beyond), torch.where(shown, labels, CLUTTER)
 
 
 def _warped(pictures: Tensor, transform: Tensor, grid: Tensor) -> Tensor:

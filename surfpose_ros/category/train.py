@@ -88,7 +88,7 @@ def train_category(
     chosen = (video for video in videos if video.name in kept)
     views = collect_views(chosen, surfaces, kept, template)
     info = describe(alignment, surfaces, template, settings)
-    return fit(views, template, info, settings, device, progress, checkpoint=checkpoint), views
+    return fit(views, template, info, settings, device, progress, checkpoint), views
 
 
 def describe(
@@ -124,7 +124,6 @@ def fit(
     settings: TrainSettings,
     device: torch.device,
     progress: Progress = silent,
-    photos: Tensor | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> CategoryModel:
     """Optimise network, vertex and clutter features on labelled views.
@@ -132,7 +131,7 @@ def fit(
     Stopped and taken up again at a `checkpoint`, it gives the same model as in one go.
     """
     with deterministic(settings.seed, device):
-        return _Trainer(views, template, info, settings, device, photos).run(progress, checkpoint)
+        return _Trainer(views, template, info, settings, device).run(progress, checkpoint)
 
 
 class _Trainer:
@@ -143,7 +142,6 @@ class _Trainer:
         info: CategoryInfo,
         settings: TrainSettings,
         device: torch.device,
-        photos: Tensor | None,
     ) -> None:
         self.views, self.template, self.info, self.settings, self.device = (
             views,
@@ -167,7 +165,6 @@ class _Trainer:
             8,
             self.generator,
             make_distractors(settings.seed),
-            photos,
         )
         adapted = backbone.finetune_parameters()
         for parameter in adapted:

@@ -89,7 +89,7 @@ def collect_views(
 def object_crop(
     image: np.ndarray, mask: np.ndarray, camera: Camera, size: int, margin: float
 ) -> tuple[np.ndarray, Camera]:
-    """A square picture of the masked object, its border repeated outwards, and its camera."""
+    """A square picture of the masked object, black beyond the image, and its camera."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     box = (columns[0], rows[0], columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1)
     return box_crop(image, box, camera, size, margin)
@@ -100,8 +100,8 @@ def box_crop(
 ) -> tuple[np.ndarray, Camera]:
     """A square picture around a box (x, y, width, height), ``(size, size, ...)``, and its camera.
 
-    The square's side is `margin` times the box's longer side. A box's (0, 0) is the image's upper left
-    corner, so a box of whole numbers begins with the pixel of that index.
+    The square's side is `margin` times the box's longer side; what lies beyond the image is black. A box's
+    (0, 0) is the image's upper left corner, so a box of whole numbers begins with the pixel of that index.
     """
     x, y, width, height = box
     side = margin * max(width, height)
@@ -123,7 +123,7 @@ def box_crop(
         inverse,
         (size, size),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
+        borderMode=cv2.BORDER_CONSTANT,
     )
     return crop, camera.cropped(left, top, size, size, scale)
 

@@ -64,7 +64,7 @@ def look(image: np.ndarray, model: CategoryModel, longer: int) -> tuple[NetworkO
     height, width = (max(1, round(side / scale)) for side in image.shape[:2])
     small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     multiple = model.network.backbone.size_multiple
-    small = cv2.copyMakeBorder(small, 0, -height % multiple, 0, -width % multiple, cv2.BORDER_REPLICATE)
+    small = cv2.copyMakeBorder(small, 0, -height % multiple, 0, -width % multiple, cv2.BORDER_CONSTANT)
     return model.look(small[None]), scale
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import torch
@@ -5,8 +7,11 @@ from hypothesis import given, settings
 from hypothesis.strategies import floats
 
 from surfpose_ros.category.augment import Augmentation, Augmenter
+from surfpose_ros.category.backgrounds import load_photos
 from surfpose_ros.category.distractors import make_distractors
+from surfpose_ros.category.draws import Draws
 from surfpose_ros.category.loss import CLUTTER
+from surfpose_ros.category.recolour import filtered
 from surfpose_ros.category.template import mean_template
 from surfpose_ros.category.views import SIZE, TrainingViews, box_crop, collect_views
 from surfpose_ros.geometry.cameras import Camera
@@ -54,6 +59,18 @@ def test_a_views_rotation_is_that_of_the_object_seen_straight_ahead(eggs):
 
 
 THINGS = make_distractors(0, 4)
+PLAIN = Augmentation(
+    scale=0.0,
+    shift=0.0,
+    roll_deg=0.0,
+    far=0.0,
+    keep_background=1.0,
+    occlude=0.0,
+    absent=0.0,
+    colour=0.0,
+    filter=0.0,
+    cut=0.0,
+)
 
 
 def painted_views(count: int) -> TrainingViews:
@@ -68,8 +85,13 @@ def painted_views(count: int) -> TrainingViews:
 
 
 def test_labels_follow_the_picture_through_every_warp():
-    plain = Augmentation(occlude=0.0, absent=0.0, colour=0.0, keep_background=1.0, roll_deg=180.0, far=0.0)
-    augment = Augmenter(plain, 64, 8, torch.Generator().manual_seed(0), THINGS)
+    augment = Augmenter(
+        replace(PLAIN, roll_deg=180.0, scale=0.15, shift=0.08),
+        64,
+        8,
+        torch.Generator().manual_seed(0),
+        THINGS,
+    )
     images, labels, *_ = augment(painted_views(16))
     red = torch.nn.functional.avg_pool2d(images[:, :1], 8)[:, 0]
     certain = (labels >= 0) & ((red - 0.5).abs() > 0.3)
@@ -78,7 +100,7 @@ def test_labels_follow_the_picture_through_every_warp():
 
 
 def test_what_an_occluder_covers_becomes_clutter():
-    covering = Augmentation(occlude=1.0, absent=0.0, colour=0.0, scale=0.0, shift=0.0)
+    covering = replace(PLAIN, occlude=1.0)
     augment = Augmenter(covering, 64, 8, torch.Generator().manual_seed(0), THINGS)
     labels = augment(painted_views(32)).labels
     assert 0.02 < (labels == CLUTTER).float().mean() < 0.5
@@ -96,13 +118,31 @@ def test_two_augmenters_of_one_seed_draw_the_same_batches():
     assert torch.equal(first[0], second[0]) and torch.equal(first[1], second[1])
 
 
-def test_given_photos_are_pasted_behind_the_object():
-    photos = torch.full((2, 3, 80, 80), 255, dtype=torch.uint8)
-    photos[:, 1:] = 0
-    augment = Augmenter(Augmentation(distract=0.0), 64, 8, torch.Generator().manual_seed(0), THINGS, photos)
-    pasted = augment.backgrounds(32)
-    red = (pasted[:, 0] > 0.99) & (pasted[:, 1:].amax(dim=1) < 0.01)
-    assert red.flatten(1).all(dim=1).float().mean() > 0.4
+def test_most_backgrounds_are_pieces_of_photos_and_no_two_are_alike():
+    augment = Augmenter(Augmentation(), 64, 8, torch.Generator().manual_seed(0), THINGS)
+    assert len(load_photos()) >= 10
+    made = augment.backgrounds(24, 64, 0.0).flatten(1)
+    assert (torch.cdist(made, made) + 100 * torch.eye(24) > 1).all()
+
+
+def test_beyond_where_a_picture_is_cut_off_there_is_one_colour_and_only_clutter():
+    cutting = replace(PLAIN, cut=1.0)
+    small = painted_views(16)
+    small.masks[:, :, :100], small.masks[:, :, 188:] = 0, 0
+    small.labels[:, :, :50], small.labels[:, :, 94:] = CLUTTER, CLUTTER
+    batch = Augmenter(cutting, 64, 8, torch.Generator().manual_seed(0), THINGS)(small)
+    rows = batch.images[:, :, 0].flatten(1)  # the first row, above the object: cut in about three of four
+    cut = rows.unflatten(1, (3, -1)).std(dim=-1).amax(dim=-1) < 1e-6
+    assert 0.5 < cut.float().mean() < 1
+    assert (batch.labels[:, 0] == CLUTTER).all() and (batch.labels >= 0).flatten(1).any(dim=1).all()
+
+
+def test_random_filters_keep_the_picture_size_and_leave_the_others_alone():
+    images = torch.rand(40, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    changed = filtered(images, Draws(torch.Generator().manual_seed(2)), 0.5)
+    same = (changed == images).flatten(1).all(dim=1).float().mean()
+    assert changed.shape == images.shape and 0.2 < same < 0.8
+    assert changed.min() >= 0 and changed.max() <= 1
 
 
 @settings(max_examples=25, deadline=None)
@@ -118,6 +158,6 @@ def test_a_large_object_is_blurred_before_it_shrinks_as_the_whole_image_would_be
         np.array([[shrink, 0, left], [0, shrink, top]]),
         (48, 48),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
+        borderMode=cv2.BORDER_CONSTANT,
     )
     assert np.abs(crop.astype(int) - expected).max() <= 1

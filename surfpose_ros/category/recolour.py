@@ -1,0 +1,70 @@
+"""Changes of colour and texture for training: what a camera, its light and other paint would have made."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, conv2d, interpolate
+
+from surfpose_ros.category.draws import Draws
+
+FILTERS = (1, 3, 5, 7)  # sides of the random filters, in pixels
+
+
+def recolour(images: Tensor, draws: Draws, strength: float, any_hue: float) -> Tensor:
+    """Other brightness, contrast, saturation, tint and hue for each of ``(B, 3, H, W)`` in [0, 1].
+
+    `strength` scales all changes; `any_hue` is the chance that colours turn by any hue.
+    """
+    count = len(images)
+    grey = images.mean(dim=1, keepdim=True)
+    saturation = torch.exp(0.6 * strength * draws.signed(count, 1, 1, 1))
+    images = grey + saturation * (images - grey)
+    turned = _hue_rotations(draws, count, any_hue * strength) @ images.flatten(2)
+    images = turned.unflatten(2, images.shape[2:])
+    contrast = torch.exp(0.3 * strength * draws.signed(count, 1, 1, 1))
+    brightness = 0.15 * strength * draws.signed(count, 1, 1, 1)
+    tint = torch.exp(0.15 * strength * draws.signed(count, 3, 1, 1))
+    return ((images - 0.5) * contrast + 0.5 + brightness) * tint
+
+
+def _hue_rotations(draws: Draws, count: int, any_hue: float) -> Tensor:
+    """Rotations about the grey axis, ``(count, 3, 3)``; most small, some any."""
+    angle = torch.pi * draws.signed(count) * torch.where(draws.uniform(count) < any_hue, 1.0, 0.08)
+    cosine, sine = angle.cos(), angle.sin()
+    same, up, down = (
+        (1 + 2 * cosine) / 3,
+        (1 - cosine) / 3 + sine / 3**0.5,
+        (1 - cosine) / 3 - sine / 3**0.5,
+    )
+    return torch.stack([same, down, up, up, same, down, down, up, same], dim=-1).unflatten(-1, (3, 3))
+
+
+def degrade(images: Tensor, draws: Draws) -> Tensor:
+    """Blur, noise and loss of colour, each on some images."""
+    count = len(images)
+    blurred = interpolate(avg_pool2d(images, 2), size=images.shape[-2:], mode="bilinear")
+    images = torch.where(draws.chance(0.3, count), blurred, images)
+    grey = images.mean(dim=1, keepdim=True).expand_as(images)
+    images = torch.where(draws.chance(0.1, count), grey, images)
+    sigma = 0.05 * draws.uniform(count, 1, 1, 1)
+    return images + sigma * draws.normal(*images.shape)
+
+
+def filtered(images: Tensor, draws: Draws, chance: float) -> Tensor:
+    """Some images mixed with themselves through a random filter: other texture, the same shape.
+
+    Random convolution (Xu et al., ICLR 2021, "Robust and generalizable visual representation learning via
+    random convolutions"): weights of variance one over their number, a mixing share from 0 to 1.
+    """
+    chosen = torch.nonzero(draws.uniform(len(images)) < chance)[:, 0]
+    images = images.clone()
+    for side, index in zip(FILTERS, chosen.tensor_split(len(FILTERS)), strict=True):
+        count = len(index)
+        weights = draws.normal(3 * count, 3, side, side) / (3 * side * side) ** 0.5
+        share = draws.uniform(count, 1, 1, 1)
+        if not count:
+            continue
+        picture = images[index] - 0.5
+        through = conv2d(picture.flatten(0, 1)[None], weights, padding=side // 2, groups=count)
+        mixed = share * picture + (1 - share) * through.view_as(picture)
+        images[index] = (mixed + 0.5).clamp(0, 1)
+    return images
