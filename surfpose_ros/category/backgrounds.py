@@ -7,7 +7,6 @@ the object, so most backgrounds are cut from a few embedded photos, at any size,
 from functools import cache
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -16,6 +15,7 @@ from torch.nn.functional import affine_grid, grid_sample, interpolate
 from surfpose_ros.category.distractors import Distractors
 from surfpose_ros.category.draws import Draws
 from surfpose_ros.category.recolour import recolour
+from surfpose_ros.video.pictures import read_picture
 
 PHOTOS = Path(__file__).parent / "photos"
 PHOTO_SHARE = 0.7  # of the backgrounds
@@ -25,7 +25,7 @@ SMALLEST_PIECE = 0.08  # of a photo's side that fills a background
 @cache
 def load_photos() -> Tensor:
     """The embedded photos, ``(P, 3, S, S)`` uint8 RGB."""
-    pictures = [cv2.imread(str(path))[..., ::-1] for path in sorted(PHOTOS.glob("*.jpg"))]
+    pictures = [read_picture(path) for path in sorted(PHOTOS.glob("*.jpg"))]
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()
 
 

@@ -40,6 +40,7 @@ class CategoryInfo:
             no training video was metric.
         extent_log_std: see `Template`.
         symmetry: rotations that leave the category unchanged.
+        mirror: normal of the plane in which objects are their own mirror images; None where there is none.
         axes: where "up" and "front" of the canonical frame come from.
         captures: training videos and their ``canonical_from_video``, 4x4 row by row.
         calibration: weights of the logistic curve from evidence to probability; see `pose/score.py`.
@@ -53,6 +54,7 @@ class CategoryInfo:
     size_m: dict[str, float] | None
     extent_log_std: list[float]
     symmetry: Symmetry = field(default_factory=Symmetry)
+    mirror: list[float] | None = None
     axes: dict[str, str] = field(default_factory=dict)
     captures: dict[str, list[list[float]]] = field(default_factory=dict)
     calibration: dict[str, float] = field(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from surfpose_ros.category.augment import Augmentation, Augmenter
 from surfpose_ros.category.checkpoint import Checkpoint
 from surfpose_ros.category.distractors import make_distractors
 from surfpose_ros.category.loss import neighbour_targets, place_loss, vertex_loss
+from surfpose_ros.category.mirror import find_mirror
 from surfpose_ros.category.model import TEMPERATURE, CategoryInfo, CategoryModel
 from surfpose_ros.category.network import CategoryNetwork
 from surfpose_ros.category.template import Template, mean_template
@@ -131,7 +132,8 @@ def fit(
     Stopped and taken up again at a `checkpoint`, it gives the same model as in one go.
     """
     with deterministic(settings.seed, device):
-        return _Trainer(views, template, info, settings, device).run(progress, checkpoint)
+        model = _Trainer(views, template, info, settings, device).run(progress, checkpoint)
+        return replace(model, info=replace(info, mirror=find_mirror(model, views)))
 
 
 class _Trainer:

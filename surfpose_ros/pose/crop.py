@@ -8,12 +8,19 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from surfpose_ros.category.mirror import mirrored_vertices
 from surfpose_ros.category.model import CategoryModel
 from surfpose_ros.geometry.rotations import toward
 from surfpose_ros.geometry.visibility import RayCaster
 from surfpose_ros.pose.hypotheses import DISTANCE, ViewTable, tabulate_views, tabulate_visibility
 from surfpose_ros.pose.refine import Evidence, Hypotheses, Refined, make_evidence, make_shape, refine
-from surfpose_ros.pose.scoring import evidence_maps, foreground_box, log_likelihoods, score_views
+from surfpose_ros.pose.scoring import (
+    evidence_maps,
+    foreground_box,
+    log_likelihoods,
+    score_views,
+    with_mirror_image,
+)
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,10 @@ class CropSearch:
             model.template, visibility, self.settings.rolls_deg, self.settings.step_deg
         ).to(device)
         self.shape = make_shape(model.template, visibility.to(device))
+        self.partner: Tensor | None = None
+        if model.info.mirror is not None:
+            vertices = torch.from_numpy(model.template.mesh.vertices).to(device)
+            self.partner = mirrored_vertices(vertices, vertices.new_tensor(model.info.mirror))
         up = self.table.rotations[:, :, 2]
         rolls = torch.atan2(up[:, 0], -up[:, 1])
         steep = up[:, :2].norm(dim=-1)  # seen from straight above, roll means nothing
@@ -81,15 +92,22 @@ class CropSearch:
         known = "up" in model.info.axes
         self._log_prior = -0.5 * (rolls / spread) ** 2 * steep if known else torch.zeros_like(rolls)
 
-    def __call__(self, features: Tensor, intrinsics: Tensor | None, box: Tensor | None) -> CropPoses:
+    def __call__(
+        self,
+        features: Tensor,
+        intrinsics: Tensor | None,
+        box: Tensor | None,
+        mirrored: Tensor | None = None,
+    ) -> CropPoses:
         """Poses of one object.
 
         Args:
             features: of the crop, unit, ``(D, h, w)``.
             intrinsics: of the crop's camera in cells, ``(3, 3)``; None if unknown.
             box: of the object in cells (low x, low y, high x, high y); None to take the foreground's.
+            mirrored: features of the mirrored crop, for a category with a mirror plane.
         """
-        log_probability = log_likelihoods(self.model, features[None])[0]
+        log_probability = self.explained(features, mirrored)
         camera, known = crop_camera(intrinsics, features), intrinsics is not None
         starts = self.starts(log_probability, camera, box)
         evidence = self._evidence(log_probability, camera, known)
@@ -97,6 +115,18 @@ class CropSearch:
         per_cell = (refined.likelihood - evidence.clutter.log().sum()) / len(evidence.cells)
         log_odds = per_cell * self.settings.effective_cells + self._prior_of(refined.hypotheses)
         return self._distinct(refined, log_odds, per_cell * refined.coverage)
+
+    def explained(self, features: Tensor, mirrored: Tensor | None) -> Tensor:
+        """Log-probability of every vertex, and last of clutter, in every cell, ``(V + 1, h, w)``.
+
+        Args:
+            features: as of the search itself.
+            mirrored: likewise.
+        """
+        if mirrored is None or self.partner is None:
+            return log_likelihoods(self.model, features[None])[0]
+        both = log_likelihoods(self.model, torch.stack([features, mirrored]))
+        return with_mirror_image(both[:1], both[1:], self.partner)[0]
 
     def starts(self, log_probability: Tensor, camera: Tensor, box: Tensor | None) -> Hypotheses:
         """The best tabulated views, best first, before any refinement.

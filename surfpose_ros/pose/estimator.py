@@ -117,7 +117,7 @@ class PoseEstimator:
         crop = view.camera.cropped(0, 0, cells, cells, 1 / STRIDE)
         intrinsics = torch.from_numpy(crop.matrix) if camera is not None else None
         with torch.inference_mode():
-            poses = search(view.features, intrinsics, view.outline)
+            poses = search(view.features, intrinsics, view.outline, view.mirrored)
         detection = to_detection(poses, search, view.box, view.chance, camera is not None)
         if depth is not None and camera is not None:
             detection = scale_from_depth(detection, search.caster, camera, depth)

@@ -1,7 +1,7 @@
 """Crops of one image through the network together: features of each, and where the object in it ends."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ class CropView:
 
     Attributes:
         features: unit, ``(D, h, w)``.
+        mirrored: of the mirrored crop; None where the category has no mirror plane.
         outline: of the object in cells (low x, low y, high x, high y), ``(4,)``.
         box: the same in the image.
         chance: that the crop's middle is an object's, as the network says it.
@@ -32,6 +33,7 @@ class CropView:
     """
 
     features: Tensor
+    mirrored: Tensor | None
     outline: Tensor
     box: Box
     chance: float
@@ -55,7 +57,7 @@ def look_at(
     if exact:
         size = model.info.input_size
         return [
-            CropView(view.features, box_in_cells(box, size), box, view.chance, view.camera)
+            replace(view, outline=box_in_cells(box, size), box=box)
             for view, box in zip(views, boxes, strict=True)
         ]
     unsettled = [i for i, box in enumerate(boxes) if overlap(views[i].box, box) < SETTLED]
@@ -71,13 +73,16 @@ def _crops(image: np.ndarray, boxes: Sequence[Box], camera: Camera, model: Categ
         return []
     size = model.info.input_size
     crops, cameras = zip(*(box_crop(image, box, camera, size, CROP_MARGIN) for box in boxes), strict=True)
-    output = model.look(np.stack(crops))
+    pictures = np.stack(crops)
+    has_mirror = model.info.mirror is not None
+    output = model.look(np.concatenate([pictures, pictures[:, :, ::-1]]) if has_mirror else pictures)
     views = []
     for index, crop_camera in enumerate(cameras):
         own = NetworkOutput(*(part[index : index + 1] for part in output))
+        mirrored = output.features[len(crops) + index] if has_mirror else None
         outline, chance = middle(own)
         box = box_in_image(outline, crop_camera, camera)
-        views.append(CropView(own.features[0], outline, box, chance, crop_camera))
+        views.append(CropView(own.features[0], mirrored, outline, box, chance, crop_camera))
     return views
 
 

@@ -27,6 +27,19 @@ def log_likelihoods(model: CategoryModel, features: Tensor) -> Tensor:
     return volume.permute(0, 3, 1, 2)
 
 
+def with_mirror_image(log_probability: Tensor, mirrored: Tensor, partner: Tensor) -> Tensor:
+    """What a crop and its mirror image say together: the mean of their log-probabilities.
+
+    Args:
+        log_probability: of the crop's cells, ``(B, V + 1, h, w)``.
+        mirrored: of the mirrored crop's.
+        partner: the mirror image of each vertex, ``(V,)``.
+    """
+    clutter = torch.tensor([len(partner)], device=partner.device)
+    other = mirrored.flip(-1).index_select(1, torch.cat([partner, clutter]))
+    return ((log_probability + other) / 2).log_softmax(dim=1)
+
+
 def evidence_maps(log_probability: Tensor, reach: int = 3) -> Tensor:
     """Evidence of every vertex over clutter near every cell, ``(B, V, h, w)``; never below zero.
 

@@ -1,6 +1,7 @@
 """The pose search on feature maps made from a known pose: every visible vertex names itself."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -87,6 +88,33 @@ def test_hiding_half_of_the_object_moves_its_pose_little(model, search):
     found = search(features, torch.from_numpy(CAMERA.matrix), None)
     truth = torch.from_numpy(pose[:3, :3]).float()
     assert math.degrees(rotation_angle(found.hypotheses.rotation[0], truth)) < 12
+
+
+def test_where_a_crop_is_mute_its_mirror_image_speaks(model):
+    mirrored = replace(model, info=replace(model.info, mirror=[0.0, 1.0, 0.0]))
+    pose = view(60, 20, 0)
+    features = feature_map(model, pose, CAMERA)
+    # The same object mirrored: every vertex's partner, at the mirrored cell.
+    search = CropSearch(mirrored)
+    flipped = features_of(model, vertices_of(model, features).flip(-1), search.partner)
+    mute = model.clutter_features[0][:, None, None].expand_as(features)
+    found = search(mute, torch.from_numpy(CAMERA.matrix), None, flipped)
+    truth = torch.from_numpy(pose[:3, :3]).float()
+    assert math.degrees(rotation_angle(found.hypotheses.rotation[0], truth)) < 6
+
+
+def vertices_of(model: CategoryModel, features: torch.Tensor) -> torch.Tensor:
+    """The vertex that each cell shows, ``(h, w)``; -1 for clutter."""
+    known = torch.cat([model.vertex_features, model.clutter_features[:1]])
+    vertex = torch.einsum("nd,dhw->nhw", known, features).argmax(dim=0)
+    return torch.where(vertex < len(model.vertex_features), vertex, -1)
+
+
+def features_of(model: CategoryModel, vertices: torch.Tensor, partner: torch.Tensor) -> torch.Tensor:
+    """The map of the vertices' partners, ``(D, h, w)``."""
+    cells = model.vertex_features[partner[vertices.clamp_min(0)]]
+    cells[vertices < 0] = model.clutter_features[0]
+    return cells.permute(2, 0, 1)
 
 
 def test_without_intrinsics_the_rotation_still_holds(model, search):

@@ -9,7 +9,6 @@ from surfpose_ros.evaluation.ways.way import see
 from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.pose.crop import CropSearch
 from surfpose_ros.pose.looking import Box
-from surfpose_ros.pose.scoring import log_likelihoods
 
 
 class CoarseSearch:
@@ -22,5 +21,5 @@ class CoarseSearch:
     def __call__(self, image: np.ndarray, camera: Camera | None, box: Box) -> Tensor:
         """The view that scores best."""
         view, intrinsics = see(self.search.model, image, camera, box)
-        log_probability = log_likelihoods(self.search.model, view.features[None])[0]
+        log_probability = self.search.explained(view.features, view.mirrored)
         return self.search.starts(log_probability, intrinsics, view.outline).rotation[0]
