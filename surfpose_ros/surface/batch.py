@@ -11,6 +11,7 @@ import cv2
 from surfpose_ros.backbones.registry import DEFAULT_BACKBONE, backbone_checksum, load_backbone
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.files import atomic_file
+from surfpose_ros.geometry.visibility import choose_backend
 from surfpose_ros.progress import Progress, silent
 from surfpose_ros.surface.picture import surface_picture
 from surfpose_ros.surface.reconstruct import ReconstructSettings, reconstruct
@@ -59,7 +60,7 @@ def reconstruct_captures(
         progress: told of each capture.
 
     Raises:
-        SurfposeError: two captures of one name.
+        SurfposeError: two captures of one name, or a visibility backend that does not work here.
     """
     settings = settings or ReconstructSettings()
     names = [capture.resolve().name for capture in captures]
@@ -68,6 +69,7 @@ def reconstruct_captures(
             raise SurfposeError(
                 f"two captures are called {name!r}; surfaces are named after them: rename one"
             )
+    choose_backend(settings.visibility, device)  # before any work, if it cannot be had
     backbone = load_backbone(backbone_name, device)
     recipe = json.dumps(
         [RECIPE, FORMAT_VERSION, asdict(settings), poses, masks, backbone_checksum(backbone)]

@@ -7,6 +7,7 @@ import numpy as np
 from surfpose_ros.backbones.interface import Backbone
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.geometry.meshes import Mesh
+from surfpose_ros.geometry.visibility import BACKENDS
 from surfpose_ros.progress import Progress, silent
 from surfpose_ros.surface.alpha_shape import alpha_mesh
 from surfpose_ros.surface.depth_fusion import depth_mesh, has_depth
@@ -36,6 +37,7 @@ class ReconstructSettings:
             within noise of the mean over all, and 500 vertices stay at a few megabytes.
         shape: hull of the silhouettes; alpha, the skin of the points that structure from motion found;
             depth, fused depth images within the hull; auto takes depth where there is some, else the hull.
+        visibility: what finds the vertices that a view sees; see `visibility_of`.
     """
 
     max_vertices: int = 500
@@ -43,10 +45,13 @@ class ReconstructSettings:
     image_size: int = 448
     views_kept: int = 16
     shape: str = "auto"
+    visibility: str = "auto"
 
     def __post_init__(self) -> None:
         if self.shape not in SHAPES:
             raise SurfposeError(f"shape {self.shape!r}: it must be one of {', '.join(SHAPES)}")
+        if self.visibility not in BACKENDS:
+            raise SurfposeError(f"visibility {self.visibility!r}: it must be one of {', '.join(BACKENDS)}")
 
 
 def reconstruct(
@@ -80,7 +85,14 @@ def reconstruct(
         raise SurfposeError(f"{video.name}: {grade}; to get a surface, {'; '.join(grade.advice)}")
     mesh = coarse_mesh(dense, settings.max_vertices)
     features, valid = view_features(
-        mesh, frames, poses, backbone, settings.image_size, settings.views_kept, progress
+        mesh,
+        frames,
+        poses,
+        backbone,
+        settings.image_size,
+        settings.views_kept,
+        settings.visibility,
+        progress,
     )
     up, sigma = _up(video, poses)
     return Surface(
