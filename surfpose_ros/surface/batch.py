@@ -15,11 +15,12 @@ from surfpose_ros.geometry.visibility import choose_backend
 from surfpose_ros.progress import Progress, silent
 from surfpose_ros.surface.picture import surface_picture
 from surfpose_ros.surface.reconstruct import ReconstructSettings, reconstruct
+from surfpose_ros.surface.remask import with_surface_masks
 from surfpose_ros.surface.surface import FORMAT_VERSION, save_surface, surface_made_from
 from surfpose_ros.video.reader import read_capture
 
 # Raise it where a change of the code changes surfaces, so that old ones are not kept.
-RECIPE = 9
+RECIPE = 10
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ def reconstruct_captures(
                 video = read_capture(capture, poses, masks)
                 surface = reconstruct(video, backbone, settings)
                 with atomic_file(out / f"{name}.png") as temporary:
-                    picture = cv2.cvtColor(surface_picture(surface, video), cv2.COLOR_RGB2BGR)
+                    drawn = surface_picture(surface, with_surface_masks(video, surface))
+                    picture = cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR)
                     cv2.imwrite(str(temporary), picture)
                 save_surface(surface, out, digest)
                 report.made.append(name)

@@ -1,6 +1,6 @@
 """An object video to its surface: visual hull from masks and cameras, then features on its vertices."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from surfpose_ros.surface.features import view_features
 from surfpose_ros.surface.grade import grade_capture
 from surfpose_ros.surface.hull import VoteField, best_level, bounding_cube, carve
 from surfpose_ros.surface.meshing import coarse_mesh, mesh_problems
+from surfpose_ros.surface.remask import DOUBTFUL, remasked
 from surfpose_ros.surface.silhouettes import SilhouetteViews, silhouette_views
 from surfpose_ros.surface.surface import Surface, SurfaceView
 from surfpose_ros.surface.up import up_from_cameras
@@ -74,10 +75,11 @@ def reconstruct(
     """
     settings = settings or ReconstructSettings()
     frames = usable_frames(video)
-    views = silhouette_views(frames, size=256)
-    if not video.poses_exact:
-        views = views.moved(fit_translations(views.reduced(2)).camera_from_video)
-    field, level, overlap = hull_field(views, settings.resolution, video)
+    views, field, level, overlap = _hull(frames, video, settings.resolution)
+    if video.mask_source in DOUBTFUL:
+        better = remasked(frames, field.mesh(level), views.camera_from_video)
+        frames = usable_frames(replace(video, frames=better))
+        views, field, level, overlap = _hull(frames, video, settings.resolution)
     poses = views.camera_from_video
     dense, shape = _dense_mesh(settings.shape, field, level, video, frames, poses)
     grade = grade_capture(frames, poses, dense.vertices.mean(axis=0), video.up, overlap)
@@ -137,6 +139,16 @@ def usable_frames(video: ObjectVideo) -> list[Frame]:
             f"and {MIN_VIEWS} are needed; check the mask topic or record more views"
         )
     return usable
+
+
+def _hull(
+    frames: list[Frame], video: ObjectVideo, resolution: int
+) -> tuple[SilhouetteViews, VoteField, float, float]:
+    """The silhouettes with their poses, and what `hull_field` makes of them."""
+    views = silhouette_views(frames, size=256)
+    if not video.poses_exact:
+        views = views.moved(fit_translations(views.reduced(2)).camera_from_video)
+    return views, *hull_field(views, resolution, video)
 
 
 def hull_field(
