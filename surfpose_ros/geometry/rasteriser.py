@@ -97,15 +97,14 @@ class Rasteriser:
         shown = faces[v, u]
         centre = camera_centre(pose)
         rays = ends - centre
-        lengths = np.linalg.norm(rays, axis=1)
         corners = self.mesh.vertices.astype(np.float64)[self.mesh.faces[shown]]
-        # The face may end short of the vertex's ray; it is nowhere nearer or farther than its corners.
-        reach = np.linalg.norm(corners - centre, axis=2)
-        depths = np.clip(
-            steps_to_planes(corners, centre, rays) * lengths, reach.min(axis=1), reach.max(axis=1)
-        )
+        steps = steps_to_planes(corners, centre, rays)
+        # The face may end short of the vertex's ray; its depth is nowhere beyond its corners'.
+        depths = (corners - centre) @ pose[2, :3] / (rays @ pose[2, :3])[:, None]
+        steps = np.clip(steps, depths.min(axis=1), depths.max(axis=1))
         own = (self.mesh.faces[shown] == vertices[:, None]).any(axis=1)
-        return (shown < 0) | own | (depths > lengths - CLEARANCE * self.mesh.diagonal)
+        gaps = (1 - steps) * np.linalg.norm(rays, axis=1)
+        return (shown < 0) | own | (gaps < CLEARANCE * self.mesh.diagonal)
 
     def _faces(self, camera_from_mesh: np.ndarray, cameras: Sequence[Camera]) -> np.ndarray:
         """The face in each pixel of views of one size, ``(N, H, W)`` int64, -1 where there is none."""

@@ -33,7 +33,7 @@ def knot() -> Mesh:
 MESHES = {"sphere": mesh_from_trimesh(trimesh.creation.icosphere(subdivisions=3)), "knot": knot()}
 
 
-def poses(scale: float = 1.0, count: int = 4) -> np.ndarray:
+def poses(scale: float = 1.0, count: int = 3) -> np.ndarray:
     """camera_from_mesh ``(N, 4, 4)`` from round about, the mesh beside the middle of the picture."""
     transforms = []
     for index in range(count):
@@ -55,8 +55,7 @@ def near_an_outline(mesh: Mesh, pose: np.ndarray, camera: Camera, reach: int = 1
 
 
 @needs_pytorch3d
-@pytest.mark.parametrize("name", MESHES)
-@pytest.mark.parametrize("scale", [0.01, 1.0, 100.0])
+@pytest.mark.parametrize(("name", "scale"), [("sphere", 1.0), ("knot", 0.01), ("knot", 100.0)])
 def test_surface_maps_are_the_ray_casters_but_at_outlines(name, scale):
     mesh = MESHES[name]
     for pose in poses(scale):
@@ -70,11 +69,10 @@ def test_surface_maps_are_the_ray_casters_but_at_outlines(name, scale):
 
 
 @needs_pytorch3d
-@pytest.mark.parametrize("name", MESHES)
-@pytest.mark.parametrize("scale", [0.01, 1.0, 100.0])
+@pytest.mark.parametrize(("name", "scale"), [("sphere", 1.0), ("knot", 0.01), ("knot", 100.0)])
 def test_visible_vertices_are_the_ray_casters_but_at_outlines(name, scale):
     mesh, views = MESHES[name], poses(scale)
-    cameras = [CAMERA, LARGE, CAMERA, LARGE]
+    cameras = [CAMERA, LARGE, CAMERA]
     found = Rasteriser(mesh).visible_in_views(views, cameras)
     expected = RayCaster(mesh).visible_in_views(views, cameras)
     assert expected.any(axis=1).all()
@@ -88,7 +86,7 @@ def test_visible_vertices_are_the_ray_casters_but_at_outlines(name, scale):
 
 @needs_pytorch3d
 def test_one_view_is_what_the_batch_says_of_it():
-    mesh, views = MESHES["knot"], poses()
+    mesh, views = MESHES["sphere"], poses(count=2)
     rasteriser = Rasteriser(mesh)
     batch = rasteriser.visible_in_views(views, [LARGE] * len(views))
     for pose, seen in zip(views, batch, strict=True):
