@@ -14,6 +14,7 @@ from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.geometry.rotations import toward
 from surfpose_ros.geometry.similarity import decompose_similarity
 from surfpose_ros.geometry.visibility import RayCaster
+from surfpose_ros.surface.remask import with_surface_masks
 from surfpose_ros.surface.surface import Surface
 from surfpose_ros.video.object_video import ObjectVideo
 
@@ -63,6 +64,7 @@ def collect_views(
     rows: list[tuple[Tensor, ...]] = []
     for index, video in enumerate(videos):
         surface, to_canonical = surfaces[video.name], canonical_from_video[video.name]
+        video = with_surface_masks(video, surface)
         box = bounding_box(surface.mesh.transformed(to_canonical))
         caster = RayCaster(surface.mesh)
         frames = {frame.name: frame for frame in video.frames}

@@ -31,7 +31,9 @@ def import_(
     ] = False,
     turn: Annotated[
         float | None,
-        typer.Option(help="Pictures: an even spin by so many degrees, anticlockwise from above."),
+        typer.Option(
+            help="Pictures: an even spin by so many degrees, anticlockwise from above (or less than 0)."
+        ),
     ] = None,
     elevation: Annotated[float, typer.Option(help="Spin: the camera's height, degrees.")] = 10.0,
     focal: Annotated[

@@ -7,6 +7,7 @@ import typer
 
 from surfpose_ros.backbones.registry import BACKBONES, DEFAULT_BACKBONE
 from surfpose_ros.cli.console import JsonOption, err, out, print_json, progress_bars
+from surfpose_ros.geometry.visibility import BACKENDS
 from surfpose_ros.surface.batch import reconstruct_captures
 from surfpose_ros.surface.reconstruct import SHAPES, ReconstructSettings
 from surfpose_ros.video.capture import POSE_SOURCES, find_captures
@@ -39,6 +40,9 @@ def reconstruct(
     shape: Annotated[str, typer.Option(help=f"Where meshes come from: {', '.join(SHAPES)}.")] = "auto",
     vertices: Annotated[int, typer.Option(min=50, max=20000, help="Vertices of a mesh at most.")] = 500,
     backbone: BackboneOption = DEFAULT_BACKBONE,
+    visibility: Annotated[
+        str, typer.Option(help=f"What finds the visible vertices: {', '.join(BACKENDS)}.")
+    ] = "auto",
     device: Annotated[str, typer.Option(help="torch device of the backbone: cpu, cuda, cuda:1.")] = "cpu",
     as_json: JsonOption = False,
 ) -> None:
@@ -49,7 +53,7 @@ def reconstruct(
     """
     check_sources(poses, masks)
     folders = find_captures(captures)
-    settings = ReconstructSettings(max_vertices=vertices, shape=shape)
+    settings = ReconstructSettings(max_vertices=vertices, shape=shape, visibility=visibility)
     with progress_bars(quiet=as_json) as progress:
         report = reconstruct_captures(folders, out_dir, settings, backbone, device, poses, masks, progress)
     if as_json:

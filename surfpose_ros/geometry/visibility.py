@@ -1,21 +1,28 @@
-"""What a camera sees of a mesh, by casting rays: visible vertices, and the surface point of each pixel."""
+"""What a camera sees of a mesh: visible vertices, and the surface point of each pixel.
+
+Two backends give the same answers: rays cast on the CPU, and PyTorch3D's rasteriser on a GPU.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
-import trimesh
+import torch
 from trimesh.ray.ray_pyembree import RayMeshIntersector
 
+from surfpose_ros.errors import SurfposeError
 from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.geometry.meshes import Mesh
 
+BACKENDS = ("auto", "embree", "pytorch3d")
+# What lies nearer to a vertex than this share of the mesh's diagonal does not hide it: its own faces.
+CLEARANCE = 1e-2
 
-class RayCaster:
-    """Casts rays at one mesh; building it costs some milliseconds, so keep it for many views."""
 
-    def __init__(self, mesh: Mesh) -> None:
-        self.mesh = mesh
-        self._trimesh: trimesh.Trimesh = mesh.trimesh()
-        # Embree's own units: scaled to unit size for its absolute tolerances.
-        self._intersector = RayMeshIntersector(self._trimesh, scale_to_box=True)
+class Visibility(Protocol):
+    """What cameras see of one mesh."""
+
+    mesh: Mesh
 
     def visible_vertices(self, camera_from_mesh: np.ndarray, camera: Camera) -> np.ndarray:
         """Which vertices the camera sees: in front of it, inside the image, nothing in between.
@@ -27,26 +34,9 @@ class RayCaster:
         Returns:
             ``(V,)`` bool.
         """
-        vertices = self.mesh.vertices.astype(np.float64)
-        in_camera = vertices @ camera_from_mesh[:3, :3].T + camera_from_mesh[:3, 3]
-        pixels = in_camera @ camera.matrix.T
-        pixels = pixels[:, :2] / np.maximum(pixels[:, 2:], 1e-9)
-        size = np.array([camera.width, camera.height])
-        seen = (in_camera[:, 2] > 0) & ((pixels >= -0.5) & (pixels <= size - 0.5)).all(axis=1)
-        centre = -np.linalg.solve(camera_from_mesh[:3, :3], camera_from_mesh[:3, 3])
-        rays = centre - vertices[seen]
-        # Start just off the surface towards the camera, so that the vertex's own faces do not hide it.
-        starts = vertices[seen] + 1e-2 * self.mesh.diagonal * rays / np.linalg.norm(
-            rays, axis=1, keepdims=True
-        )
-        seen[seen] = ~self._intersector.intersects_any(starts, rays)
-        return seen
 
-    def open_towards(self, points: np.ndarray, direction: np.ndarray) -> np.ndarray:
-        """Which points ``(P, 3)`` on the mesh nothing hides from far away in a direction, ``(P,)`` bool."""
-        direction = direction / np.linalg.norm(direction)
-        starts = points + 1e-3 * self.mesh.diagonal * direction
-        return ~self._intersector.intersects_any(starts, np.broadcast_to(direction, starts.shape))
+    def visible_in_views(self, camera_from_mesh: np.ndarray, cameras: Sequence[Camera]) -> np.ndarray:
+        """The same of many views, poses ``(N, 4, 4)``: ``(N, V)`` bool."""
 
     def surface_map(self, camera_from_mesh: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
         """The surface point that each pixel shows.
@@ -55,19 +45,127 @@ class RayCaster:
             Points in the mesh's frame, ``(H, W, 3)`` float32, zero where there is none; and the
             face each lies on, ``(H, W)`` int64, -1 where there is none.
         """
-        v, u = np.mgrid[: camera.height, : camera.width].reshape(2, -1)
-        pixels = np.stack([u, v, np.ones_like(u)], axis=1)
-        in_camera = pixels @ np.linalg.inv(camera.matrix).T
-        centre = -np.linalg.solve(camera_from_mesh[:3, :3], camera_from_mesh[:3, 3])
-        directions = np.linalg.solve(camera_from_mesh[:3, :3], in_camera.T).T
-        starts = np.broadcast_to(centre, directions.shape)
+
+
+def visibility_of(mesh: Mesh, backend: str = "auto", device: str = "cpu") -> Visibility:
+    """The backend that `choose_backend` chooses, for one mesh.
+
+    Raises:
+        SurfposeError: pytorch3d was asked for and does not work here.
+    """
+    if choose_backend(backend, device) == "embree":
+        return RayCaster(mesh)
+    from surfpose_ros.geometry.rasteriser import Rasteriser
+
+    return Rasteriser(mesh, device)
+
+
+def choose_backend(backend: str, device: str) -> str:
+    """What `backend`, one of `BACKENDS`, comes to: auto is pytorch3d where it works on a GPU, else embree.
+
+    Args:
+        backend: as asked for.
+        device: torch device of pytorch3d; embree runs on the CPU.
+
+    Raises:
+        SurfposeError: pytorch3d was asked for by name and does not work here.
+    """
+    if backend == "embree" or (backend == "auto" and torch.device(device).type == "cpu"):
+        return "embree"
+    from surfpose_ros.geometry.rasteriser import rasteriser_problem
+
+    problem = rasteriser_problem(device)
+    if problem is None:
+        return "pytorch3d"
+    if backend == "auto":
+        return "embree"
+    raise SurfposeError(
+        f"visibility by pytorch3d on {device}: {problem}; build it as docs/dependencies.md says, or choose "
+        "--visibility embree"
+    )
+
+
+class RayCaster:
+    """Casts rays at one mesh; building it costs some milliseconds, so keep it for many views."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        self.mesh = mesh
+        # Embree's own units: scaled to unit size for its absolute tolerances.
+        self._intersector = RayMeshIntersector(mesh.trimesh(), scale_to_box=True)
+
+    def visible_vertices(self, camera_from_mesh: np.ndarray, camera: Camera) -> np.ndarray:
+        """See `Visibility`."""
+        vertices = self.mesh.vertices.astype(np.float64)
+        seen = vertex_pixels(vertices, camera_from_mesh, camera)[1]
+        rays = camera_centre(camera_from_mesh) - vertices[seen]
+        # Start just off the surface towards the camera, so that the vertex's own faces do not hide it.
+        starts = vertices[seen] + CLEARANCE * self.mesh.diagonal * rays / np.linalg.norm(
+            rays, axis=1, keepdims=True
+        )
+        seen[seen] = ~self._intersector.intersects_any(starts, rays)
+        return seen
+
+    def visible_in_views(self, camera_from_mesh: np.ndarray, cameras: Sequence[Camera]) -> np.ndarray:
+        """See `Visibility`."""
+        views = zip(camera_from_mesh, cameras, strict=True)
+        return np.stack([self.visible_vertices(pose, camera) for pose, camera in views])
+
+    def open_towards(self, points: np.ndarray, direction: np.ndarray) -> np.ndarray:
+        """Which points ``(P, 3)`` on the mesh nothing hides from far away in a direction, ``(P,)`` bool."""
+        direction = direction / np.linalg.norm(direction)
+        starts = points + 1e-3 * self.mesh.diagonal * direction
+        return ~self._intersector.intersects_any(starts, np.broadcast_to(direction, starts.shape))
+
+    def surface_map(self, camera_from_mesh: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+        """See `Visibility`."""
+        directions = pixel_rays(camera_from_mesh, camera)
+        starts = np.broadcast_to(camera_centre(camera_from_mesh), directions.shape)
         faces = self._intersector.intersects_first(starts, directions)
-        hit = faces >= 0
-        corners = self._trimesh.triangles[faces[hit]]
-        normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        toward = np.einsum("ij,ij->i", normals, directions[hit])
-        depth = np.einsum("ij,ij->i", normals, corners[:, 0] - centre) / np.where(toward, toward, 1e-30)
-        points = np.zeros((len(directions), 3), np.float32)
-        points[hit] = centre + depth[:, None] * directions[hit]
+        points = points_on_faces(self.mesh, faces, starts[0], directions)
         shape = (camera.height, camera.width)
         return points.reshape(*shape, 3), faces.reshape(shape)
+
+
+def camera_centre(camera_from_mesh: np.ndarray) -> np.ndarray:
+    """The camera in the mesh's frame, ``(3,)``."""
+    return np.asarray(-np.linalg.solve(camera_from_mesh[:3, :3], camera_from_mesh[:3, 3]))
+
+
+def vertex_pixels(
+    vertices: np.ndarray, camera_from_mesh: np.ndarray, camera: Camera
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels ``(V, 2)`` of vertices ``(V, 3)``, and which lie in front of the camera and in its image."""
+    in_camera = vertices @ camera_from_mesh[:3, :3].T + camera_from_mesh[:3, 3]
+    pixels = in_camera @ camera.matrix.T
+    pixels = pixels[:, :2] / np.maximum(pixels[:, 2:], 1e-9)
+    size = np.array([camera.width, camera.height])
+    inside = (in_camera[:, 2] > 0) & ((pixels >= -0.5) & (pixels <= size - 0.5)).all(axis=1)
+    return pixels, inside
+
+
+def pixel_rays(camera_from_mesh: np.ndarray, camera: Camera) -> np.ndarray:
+    """Directions in the mesh's frame in which the pixels look, row by row, ``(H * W, 3)``."""
+    v, u = np.mgrid[: camera.height, : camera.width].reshape(2, -1)
+    in_camera = np.stack([u, v, np.ones_like(u)], axis=1) @ np.linalg.inv(camera.matrix).T
+    return np.asarray(np.linalg.solve(camera_from_mesh[:3, :3], in_camera.T).T)
+
+
+def steps_to_planes(corners: np.ndarray, centre: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """How many of its directions ``(R, 3)`` each ray goes to the plane of its face ``(R, 3, 3)``."""
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    toward = np.einsum("ij,ij->i", normals, directions)
+    return np.asarray(
+        np.einsum("ij,ij->i", normals, corners[:, 0] - centre) / np.where(toward, toward, 1e-30)
+    )
+
+
+def points_on_faces(
+    mesh: Mesh, faces: np.ndarray, centre: np.ndarray, directions: np.ndarray
+) -> np.ndarray:
+    """Where rays ``(R, 3)`` meet their faces ``(R,)``; zero where the face is -1; ``(R, 3)`` float32."""
+    hit = faces >= 0
+    corners = mesh.vertices.astype(np.float64)[mesh.faces[faces[hit]]]
+    steps = steps_to_planes(corners, centre, directions[hit])
+    points = np.zeros((len(directions), 3), np.float32)
+    points[hit] = centre + steps[:, None] * directions[hit]
+    return points

@@ -11,14 +11,16 @@ import cv2
 from surfpose_ros.backbones.registry import DEFAULT_BACKBONE, backbone_checksum, load_backbone
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.files import atomic_file
+from surfpose_ros.geometry.visibility import choose_backend
 from surfpose_ros.progress import Progress, silent
 from surfpose_ros.surface.picture import surface_picture
 from surfpose_ros.surface.reconstruct import ReconstructSettings, reconstruct
+from surfpose_ros.surface.remask import with_surface_masks
 from surfpose_ros.surface.surface import FORMAT_VERSION, save_surface, surface_made_from
 from surfpose_ros.video.reader import read_capture
 
 # Raise it where a change of the code changes surfaces, so that old ones are not kept.
-RECIPE = 9
+RECIPE = 10
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def reconstruct_captures(
         progress: told of each capture.
 
     Raises:
-        SurfposeError: two captures of one name.
+        SurfposeError: two captures of one name, or a visibility backend that does not work here.
     """
     settings = settings or ReconstructSettings()
     names = [capture.resolve().name for capture in captures]
@@ -68,6 +70,7 @@ def reconstruct_captures(
             raise SurfposeError(
                 f"two captures are called {name!r}; surfaces are named after them: rename one"
             )
+    choose_backend(settings.visibility, device)  # before any work, if it cannot be had
     backbone = load_backbone(backbone_name, device)
     recipe = json.dumps(
         [RECIPE, FORMAT_VERSION, asdict(settings), poses, masks, backbone_checksum(backbone)]
@@ -83,7 +86,8 @@ def reconstruct_captures(
                 video = read_capture(capture, poses, masks)
                 surface = reconstruct(video, backbone, settings)
                 with atomic_file(out / f"{name}.png") as temporary:
-                    picture = cv2.cvtColor(surface_picture(surface, video), cv2.COLOR_RGB2BGR)
+                    drawn = surface_picture(surface, with_surface_masks(video, surface))
+                    picture = cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR)
                     cv2.imwrite(str(temporary), picture)
                 save_surface(surface, out, digest)
                 report.made.append(name)

@@ -10,7 +10,7 @@ from torch import Tensor
 from surfpose_ros.backbones.interface import Backbone
 from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.geometry.meshes import Mesh
-from surfpose_ros.geometry.visibility import RayCaster
+from surfpose_ros.geometry.visibility import Visibility, visibility_of
 from surfpose_ros.progress import Progress, silent
 from surfpose_ros.video.object_video import Frame
 
@@ -25,6 +25,7 @@ def view_features(
     backbone: Backbone,
     image_size: int,
     views_kept: int,
+    visibility: str = "auto",
     progress: Progress = silent,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The features of each vertex in the views that see it most squarely.
@@ -39,13 +40,15 @@ def view_features(
         backbone: frozen.
         image_size: side of the crop that the backbone sees, pixels.
         views_kept: K, at most so many features a vertex.
+        visibility: a backend (see `visibility_of`); a GPU one runs beside the backbone.
         progress: told of each frame.
 
     Returns:
         Features ``(V, K, D)`` float16 and which of them are there, ``(V, K)`` bool, best view first.
     """
     count = len(mesh.vertices)
-    squareness = vertex_squareness(mesh, frames, poses)
+    device = str(next(backbone.parameters()).device)
+    squareness = vertex_squareness(visibility_of(mesh, visibility, device), frames, poses)
     order = np.argsort(-squareness, axis=0, kind="stable")[:views_kept]
     valid = np.take_along_axis(squareness, order, axis=0) > 0
     slot = np.full(squareness.shape, -1)
@@ -62,20 +65,15 @@ def view_features(
     return features, kept
 
 
-def vertex_squareness(mesh: Mesh, frames: list[Frame], poses: np.ndarray) -> np.ndarray:
+def vertex_squareness(visibility: Visibility, frames: list[Frame], poses: np.ndarray) -> np.ndarray:
     """Cosine between each vertex's normal and the direction to each camera, 0 where hidden, ``(N, V)``."""
-    caster = RayCaster(mesh)
-    normals = mesh.normals
-    squareness = np.zeros((len(frames), len(mesh.vertices)))
-    for index, (frame, pose) in enumerate(zip(frames, poses, strict=True)):
-        centre = -pose[:3, :3].T @ pose[:3, 3]
-        toward = centre - mesh.vertices
-        toward /= np.linalg.norm(toward, axis=1, keepdims=True)
-        visible = caster.visible_vertices(pose, frame.camera)
-        # A vertex that is seen while its mean normal looks away still counts, a little.
-        cosine = np.maximum(np.einsum("ij,ij->i", normals, toward), 1e-3)
-        squareness[index] = np.where(visible, cosine, 0.0)
-    return squareness
+    visible = visibility.visible_in_views(poses, [frame.camera for frame in frames])
+    centres = -np.einsum("nji,nj->ni", poses[:, :3, :3], poses[:, :3, 3])
+    toward = centres[:, None] - visibility.mesh.vertices
+    toward /= np.linalg.norm(toward, axis=2, keepdims=True)
+    # A vertex that is seen while its mean normal looks away still counts, a little.
+    cosine = np.maximum(np.einsum("vj,nvj->nv", visibility.mesh.normals, toward), 1e-3)
+    return np.where(visible, cosine, 0.0)
 
 
 def sample_descriptors(descriptors: Tensor, points: np.ndarray, pose: np.ndarray, camera: Camera) -> Tensor:

@@ -74,7 +74,8 @@ def grade_capture(
         advice.append(f"keep the whole object in the picture (it is in {whole:.0%} of the frames)")
     if overlap < _MARKS[1][3]:
         advice.append(
-            "check masks and camera poses: they disagree; the object must not move against its base"
+            "check masks and camera poses: they disagree (a spin may go the other way: --turn=-360); the "
+            "object must not move against its base"
         )
     if cover < 0.01:
         advice.append(f"go nearer (the object fills {cover:.1%} of the picture)")

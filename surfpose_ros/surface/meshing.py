@@ -5,23 +5,36 @@ from itertools import product
 import fast_simplification
 import numpy as np
 import trimesh
+from scipy.ndimage import binary_dilation, binary_erosion, gaussian_filter
+from skimage.measure import marching_cubes
 
 from surfpose_ros.geometry.meshes import Mesh, mesh_from_trimesh
 
 # Of the simplification (low is patient), in the order of trying: its default, 7, tears off thin legs, but
 # closes what 5 leaves open on some meshes.
 PATIENCE = (5, 7, 3)
+# Grid cells along the longest side where holes are closed, and cells to either side of what is closed.
+CELLS, REACH = 80, 3
 
 
 def coarse_mesh(dense: Mesh, max_vertices: int) -> Mesh:
     """The largest piece of a closed mesh, smoothed and simplified (quadrics) to `max_vertices` at most.
 
     Simplification may tear a thin part; it is then tried with fewer faces, more smoothing and another
-    patience until the result is watertight and vertex-manifold. Where none is, the last try comes back:
-    check it with `mesh_problems`.
+    patience until the result is watertight and vertex-manifold; then once more with all its narrow holes
+    closed, which noisy masks leave by the dozen. Where no try succeeds, the last comes back: check it with
+    `mesh_problems`.
     """
     pieces = dense.trimesh().split(only_watertight=False)
     largest = max(pieces, key=lambda piece: abs(piece.volume)) if len(pieces) else dense.trimesh()
+    mesh = _fitting(largest, max_vertices)
+    if len(mesh.vertices) > max_vertices or mesh_problems(mesh):
+        mesh = _fitting(without_narrow_holes(largest), max_vertices)
+    return outward(mesh)
+
+
+def _fitting(largest: trimesh.Trimesh, max_vertices: int) -> Mesh:
+    """The first simplification without problems and with few enough vertices, else the last."""
     for patience, iterations, share in product(PATIENCE, (10, 30, 60), (1.0, 0.97, 0.94, 0.9, 0.8)):
         whole = largest.copy()
         # The voxel grid's steps go; Taubin's filter does not shrink.
@@ -30,7 +43,19 @@ def coarse_mesh(dense: Mesh, max_vertices: int) -> Mesh:
         mesh = _simplified(whole, int(2 * max_vertices * share) - 4, patience)
         if len(mesh.vertices) <= max_vertices and not mesh_problems(mesh):
             break
-    return outward(mesh)
+    return mesh
+
+
+def without_narrow_holes(solid: trimesh.Trimesh) -> trimesh.Trimesh:
+    """A closed mesh anew from a coarse grid, holes and slits up to ``2 REACH`` cells wide filled."""
+    pitch = float(solid.extents.max()) / CELLS
+    voxels = solid.voxelized(pitch).fill("holes")
+    occupied = np.pad(voxels.matrix, REACH + 1)
+    closed = binary_erosion(binary_dilation(occupied, iterations=REACH), iterations=REACH)
+    # Half of each cell on the surface lies outside.
+    vertices, faces, _, _ = marching_cubes(gaussian_filter(closed.astype(np.float32), 1.0), 0.7)
+    vertices = (vertices - REACH - 1) * pitch + voxels.transform[:3, 3]
+    return max(trimesh.Trimesh(vertices, faces).split(), key=lambda piece: abs(piece.volume))
 
 
 def _simplified(solid: trimesh.Trimesh, faces: int, patience: int) -> Mesh:

@@ -1,12 +1,13 @@
 """An object video to its surface: visual hull from masks and cameras, then features on its vertices."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from surfpose_ros.backbones.interface import Backbone
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.geometry.meshes import Mesh
+from surfpose_ros.geometry.visibility import BACKENDS
 from surfpose_ros.progress import Progress, silent
 from surfpose_ros.surface.alpha_shape import alpha_mesh
 from surfpose_ros.surface.depth_fusion import depth_mesh, has_depth
@@ -14,6 +15,7 @@ from surfpose_ros.surface.features import view_features
 from surfpose_ros.surface.grade import grade_capture
 from surfpose_ros.surface.hull import VoteField, best_level, bounding_cube, carve
 from surfpose_ros.surface.meshing import coarse_mesh, mesh_problems
+from surfpose_ros.surface.remask import DOUBTFUL, remasked
 from surfpose_ros.surface.silhouettes import SilhouetteViews, silhouette_views
 from surfpose_ros.surface.surface import Surface, SurfaceView
 from surfpose_ros.surface.up import up_from_cameras
@@ -36,6 +38,7 @@ class ReconstructSettings:
             within noise of the mean over all, and 500 vertices stay at a few megabytes.
         shape: hull of the silhouettes; alpha, the skin of the points that structure from motion found;
             depth, fused depth images within the hull; auto takes depth where there is some, else the hull.
+        visibility: what finds the vertices that a view sees; see `visibility_of`.
     """
 
     max_vertices: int = 500
@@ -43,10 +46,13 @@ class ReconstructSettings:
     image_size: int = 448
     views_kept: int = 16
     shape: str = "auto"
+    visibility: str = "auto"
 
     def __post_init__(self) -> None:
         if self.shape not in SHAPES:
             raise SurfposeError(f"shape {self.shape!r}: it must be one of {', '.join(SHAPES)}")
+        if self.visibility not in BACKENDS:
+            raise SurfposeError(f"visibility {self.visibility!r}: it must be one of {', '.join(BACKENDS)}")
 
 
 def reconstruct(
@@ -69,10 +75,11 @@ def reconstruct(
     """
     settings = settings or ReconstructSettings()
     frames = usable_frames(video)
-    views = silhouette_views(frames, size=256)
-    if not video.poses_exact:
-        views = views.moved(fit_translations(views.reduced(2)).camera_from_video)
-    field, level, overlap = hull_field(views, settings.resolution, video)
+    views, field, level, overlap = _hull(frames, video, settings.resolution)
+    if video.mask_source in DOUBTFUL:
+        better = remasked(frames, field.mesh(level), views.camera_from_video)
+        frames = usable_frames(replace(video, frames=better))
+        views, field, level, overlap = _hull(frames, video, settings.resolution)
     poses = views.camera_from_video
     dense, shape = _dense_mesh(settings.shape, field, level, video, frames, poses)
     grade = grade_capture(frames, poses, dense.vertices.mean(axis=0), video.up, overlap)
@@ -80,7 +87,14 @@ def reconstruct(
         raise SurfposeError(f"{video.name}: {grade}; to get a surface, {'; '.join(grade.advice)}")
     mesh = coarse_mesh(dense, settings.max_vertices)
     features, valid = view_features(
-        mesh, frames, poses, backbone, settings.image_size, settings.views_kept, progress
+        mesh,
+        frames,
+        poses,
+        backbone,
+        settings.image_size,
+        settings.views_kept,
+        settings.visibility,
+        progress,
     )
     up, sigma = _up(video, poses)
     return Surface(
@@ -125,6 +139,16 @@ def usable_frames(video: ObjectVideo) -> list[Frame]:
             f"and {MIN_VIEWS} are needed; check the mask topic or record more views"
         )
     return usable
+
+
+def _hull(
+    frames: list[Frame], video: ObjectVideo, resolution: int
+) -> tuple[SilhouetteViews, VoteField, float, float]:
+    """The silhouettes with their poses, and what `hull_field` makes of them."""
+    views = silhouette_views(frames, size=256)
+    if not video.poses_exact:
+        views = views.moved(fit_translations(views.reduced(2)).camera_from_video)
+    return views, *hull_field(views, resolution, video)
 
 
 def hull_field(

@@ -43,6 +43,8 @@ class ObjectVideo:
         category: as the person who recorded it named it.
         frames: in order of time.
         pose_source: dataset, tf, turntable, board, sfm or none.
+        mask_source: how the masks were found: topic, background, silhouette, grabcut or a network; "" if
+            not known.
         metric: True where the poses' unit is the metre.
         poses_exact: False where only the rotations are known and the translations are a first guess
             (a labels CSV without tx, ty, tz); the silhouettes then correct them.
@@ -57,6 +59,7 @@ class ObjectVideo:
     category: str
     frames: list[Frame] = field(default_factory=list)
     pose_source: str = "none"
+    mask_source: str = ""
     metric: bool = False
     poses_exact: bool = True
     up: np.ndarray | None = None

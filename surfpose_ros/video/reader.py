@@ -78,6 +78,7 @@ def read_capture(
         category=info.category,
         frames=frames,
         pose_source=track.source,
+        mask_source=how,
         metric=track.metric,
         poses_exact=track.exact,
         up=track.up,

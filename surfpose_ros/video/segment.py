@@ -1,4 +1,4 @@
-"""Object masks from single pictures: against a plain backdrop, or by GrabCut about the picture's middle."""
+"""Object masks from pictures alone: against a plain backdrop, or by GrabCut."""
 
 import cv2
 import numpy as np
@@ -9,6 +9,8 @@ from surfpose_ros.video.masks import clean_mask
 PLAIN_SPREAD, OFF_BACKDROP = 2.5, 12.0
 # Size at which GrabCut works, pixels; its cost grows with the area.
 GRABCUT_SIZE = 256
+# Round a silhouette, so much of its size may still belong to the object.
+AROUND = 0.12
 
 
 def mask_from_backdrop(image: np.ndarray) -> np.ndarray | None:
@@ -58,8 +60,45 @@ def mask_by_grabcut(image: np.ndarray) -> np.ndarray:
     cv2.ellipse(labels, middle, axes, 0, 0, 360, int(cv2.GC_PR_FGD), -1)
     band = max(2, round(0.03 * min(rows, columns)))
     labels[:band], labels[-band:], labels[:, :band], labels[:, -band:] = (cv2.GC_BGD,) * 4
-    cv2.setRNGSeed(0)
-    cv2.grabCut(small, labels, (0, 0, 1, 1), np.zeros((1, 65)), np.zeros((1, 65)), 5, cv2.GC_INIT_WITH_MASK)
-    found = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
+    found = _grabcut(small, labels)
     large = cv2.resize(found.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
     return clean_mask(large > 0.5)
+
+
+def masks_from_silhouettes(images: np.ndarray, silhouettes: np.ndarray) -> np.ndarray:
+    """The object in several pictures of it, by one GrabCut seeded with about where it is in each.
+
+    All pictures share one colour model of the object and one of what is around it: a shadow, or a part of
+    the table, that the silhouette of one takes in is background in the others.
+
+    Args:
+        images: ``(N, S, S, 3)`` uint8 RGB.
+        silhouettes: such as those of a hull of doubtful masks, ``(N, S, S)`` bool.
+
+    Returns:
+        ``(N, S, S)`` bool.
+    """
+    labels = np.full(silhouettes.shape, cv2.GC_BGD, np.uint8)
+    for own, silhouette in zip(labels, silhouettes, strict=True):
+        reach = max(1, round(AROUND * np.sqrt(silhouette.sum())))
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+        own[cv2.dilate(silhouette.astype(np.uint8), kernel) > 0] = cv2.GC_PR_BGD
+        own[silhouette] = cv2.GC_PR_FGD
+    size = images.shape[2]
+    found = _grabcut(images.reshape(-1, size, 3), labels.reshape(-1, size))  # one above the other
+    return found.reshape(silhouettes.shape)
+
+
+def _grabcut(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Object ``(H, W)`` bool in an RGB picture from OpenCV's labels, which are changed.
+
+    Colours are CIELAB's, lightness at half its weight: a shadow keeps the colour of what it falls on.
+    """
+    if not np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).any():
+        return np.zeros(labels.shape, bool)
+    lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    colours = np.clip(lab * (1.27, 2.0, 2.0) + (0, 128, 128), 0, 255).astype(np.uint8)
+    cv2.setRNGSeed(0)
+    background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
+    cv2.grabCut(colours, labels, (0, 0, 1, 1), background, foreground, 5, cv2.GC_INIT_WITH_MASK)
+    return (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)

@@ -6,6 +6,7 @@ camera does not move. Each object is cropped and brought to one size first, so s
 
 import importlib.util
 import tempfile
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from surfpose_ros.errors import MissingExtraError, SurfposeError
 from surfpose_ros.video.object_video import Frame
+from surfpose_ros.video.pair_chain import pairs_of_chain
 from surfpose_ros.video.poses import PoseTrack
 
 # Side of the crops in pixels, the object's margin in it, and how far its outline is cut away: features
@@ -130,7 +132,9 @@ def _largest_model(frames: list[Frame], folder: Path, where: str, seed: int) -> 
         geometry.ransac.max_error, geometry.ransac.random_seed = MAX_ERROR, seed
         # What keeps its place in the picture of a turning mug is its rim, or a highlight.
         geometry.filter_stationary_matches = True
+        geometry.compute_relative_pose = True
         pycolmap.match_exhaustive(database, matching_options=matching, verification_options=geometry)
+        _drop_contradictions(database)
         models = pycolmap.incremental_mapping(
             database, images, folder / "models", options=_mapping_options(seed)
         )
@@ -221,6 +225,24 @@ def _to_full_frames(database: Path, frames: list[Frame], placements: dict[str, n
             features[:, 2:] *= place[0, 0]
             opened.update_keypoints(image.image_id, features)
     return float(np.median(counts)) if counts else 0.0
+
+
+def _drop_contradictions(database: Path) -> None:
+    """Take out the matches of pairs that contradict the pictures between them."""
+    import pycolmap
+
+    with pycolmap.Database.open(database) as opened:
+        numbers = {image.image_id: int(image.name[:4]) for image in opened.read_all_images()}
+        turns, images = {}, {}
+        for first, second in combinations(sorted(numbers, key=lambda image: numbers[image]), 2):
+            if not opened.exists_two_view_geometry(first, second):
+                continue
+            found = opened.read_two_view_geometry(first, second)
+            if found.cam2_from_cam1 is not None and len(found.inlier_matches):
+                pair = numbers[first], numbers[second]
+                turns[pair], images[pair] = found.cam2_from_cam1.rotation.matrix(), (first, second)
+        for pair in turns.keys() - pairs_of_chain(turns):
+            opened.delete_two_view_geometry(*images[pair])
 
 
 def _moved(pose: np.ndarray, middle: np.ndarray, scale: float) -> np.ndarray:

@@ -1,12 +1,14 @@
 import numpy as np
 import pytest
 import trimesh
+from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
+from skimage.measure import marching_cubes
 
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.geometry.meshes import mesh_from_trimesh
 from surfpose_ros.surface.hull import VoteField, best_level, bounding_cube, carve
-from surfpose_ros.surface.meshing import coarse_mesh, mesh_problems
+from surfpose_ros.surface.meshing import coarse_mesh, mesh_problems, without_narrow_holes
 from surfpose_ros.surface.silhouettes import mesh_silhouettes, overlaps, silhouette_views
 
 from .rendered import render_video, ring_poses
@@ -118,3 +120,16 @@ def test_two_cones_that_meet_in_a_vertex_are_not_vertex_manifold():
     joined.merge_vertices()
     assert mesh_problems(mesh_from_trimesh(first)) == []
     assert "not vertex-manifold" in mesh_problems(mesh_from_trimesh(joined))
+
+
+def test_narrow_holes_are_filled_and_the_rest_keeps_its_size():
+    noise = gaussian_filter(np.random.default_rng(0).normal(size=(60, 60, 40)), 1.5)
+    sponge = np.pad((noise > np.quantile(noise, 0.3)).astype(np.float32), 2)
+    vertices, faces, _, _ = marching_cubes(sponge, 0.5, gradient_direction="ascent")
+    pieces = trimesh.Trimesh(vertices, faces).split()
+    solid = max(pieces, key=lambda piece: abs(piece.volume))
+    filled = without_narrow_holes(solid)
+    assert solid.euler_number < -100  # two less for every hole
+    assert filled.is_watertight
+    assert filled.euler_number > -20
+    np.testing.assert_allclose(filled.extents, solid.extents, atol=2)

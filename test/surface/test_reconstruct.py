@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from surfpose_ros.backbones.registry import load_backbone
 from surfpose_ros.errors import SurfposeError
+from surfpose_ros.geometry.visibility import RayCaster
 from surfpose_ros.surface.batch import reconstruct_captures
 from surfpose_ros.surface.features import vertex_squareness
 from surfpose_ros.surface.meshing import mesh_problems
@@ -61,7 +62,7 @@ def test_a_surface_is_a_clean_mesh_with_unit_features_up_and_a_grade(surface):
 
 def test_the_squarest_views_come_first(surface, video):
     poses = np.array([view.camera_from_video for view in surface.views])
-    squareness = vertex_squareness(surface.mesh, video.frames, poses)
+    squareness = vertex_squareness(RayCaster(surface.mesh), video.frames, poses)
     best = np.sort(squareness, axis=0)[::-1][:4].T
     assert (surface.feature_valid == (best > 0)).all()
 
