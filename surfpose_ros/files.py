@@ -31,13 +31,18 @@ def atomic_file(path: Path) -> Iterator[Path]:
     The temporary name keeps the suffix, for writers that choose the format by it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}{PART}", suffix=path.suffix)
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}{PART}", suffix=path.suffix)
+    except OSError as error:
+        raise _named(error, path) from None
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
+    except OSError as error:
+        raise _named(error, path) from None
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -47,15 +52,27 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; it replaces `path` in one step when the block ends well."""
     path = path.resolve()  # a link stays and its target is replaced
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}{PART}"))
+    try:
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}{PART}"))
+    except OSError as error:
+        raise _named(error, path) from None
     try:
         yield temporary
         temporary.chmod(0o777 & ~_umask())
         for child in temporary.rglob("*"):  # some libraries write files that only their owner may read
             child.chmod((0o777 if child.is_dir() else 0o666) & ~_umask())
         _put(temporary, path)
+    except OSError as error:
+        raise _named(error, path) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _named(error: OSError, path: Path) -> OSError:
+    """The error with the name that a person knows: a full disk comes without, others with the temporary."""
+    if error.filename is None or PART in str(error.filename):
+        error.filename, error.filename2 = str(path), None
+    return error
 
 
 def _put(new: Path, path: Path) -> None:

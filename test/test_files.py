@@ -50,6 +50,14 @@ def test_a_file_that_fails_half_way_leaves_the_old_one_and_nothing_else(tmp_path
     assert contents(tmp_path) == {"a.txt"}
 
 
+@pytest.mark.parametrize("writer", [atomic_file, atomic_folder])
+def test_a_full_disk_is_said_with_the_name_that_was_to_be_written(tmp_path, writer):
+    with pytest.raises(OSError, match="No space left") as caught, writer(tmp_path / "model"):
+        Path("/dev/full").write_text("much")
+    assert caught.value.filename == str(tmp_path / "model")
+    assert contents(tmp_path) == set()
+
+
 def test_a_folder_replaces_the_old_one_whole(tmp_path):
     path = tmp_path / "model"
     path.mkdir()

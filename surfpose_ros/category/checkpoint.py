@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from surfpose_ros.checksum import checksum
@@ -45,7 +45,7 @@ class Checkpoint:
         about = {"format_version": FORMAT_VERSION, "made_from": self.made_from}
         about["sha256"] = _checksum(contiguous)
         with atomic_file(self.path) as temporary:
-            save_file(contiguous, temporary, metadata=about)
+            temporary.write_bytes(save(contiguous, metadata=about))
 
     def restore(
         self,

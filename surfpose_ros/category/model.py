@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from surfpose_ros.backbones.registry import backbone_checksum, load_backbone
@@ -130,7 +130,8 @@ def save_category_model(model: CategoryModel, folder: Path) -> None:
         tensors["vertex_features"] = model.vertex_features
         tensors["clutter_features"] = model.clutter_features
         contiguous = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-        save_file(contiguous, temporary / WEIGHTS, metadata={"sha256": _checksum(contiguous)})
+        data = save(contiguous, metadata={"sha256": _checksum(contiguous)})
+        (temporary / WEIGHTS).write_bytes(data)
         save_ply(model.template.mesh, temporary / "template.ply")
         content = asdict(model.info)
         content["symmetry"] = model.info.symmetry.as_dict()

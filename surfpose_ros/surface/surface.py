@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from surfpose_ros.checksum import checksum
 from surfpose_ros.errors import SurfposeError
@@ -104,7 +104,8 @@ def save_surface(surface: Surface, folder: Path, made_from: str = "") -> None:
     save_ply(surface.mesh, folder / f"{surface.name}.ply")
     with atomic_file(folder / f"{surface.name}.safetensors") as temporary:
         contiguous = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
-        save_file(contiguous, temporary, metadata={"surface": json.dumps(head, allow_nan=False)})
+        about = {"surface": json.dumps(head, allow_nan=False)}
+        temporary.write_bytes(save(contiguous, metadata=about))
 
 
 def load_surface(folder: Path, name: str) -> Surface:

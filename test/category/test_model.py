@@ -114,7 +114,7 @@ def test_a_card_with_unknown_fields_is_refused(folder):
 )
 def test_a_card_with_senseless_numbers_is_refused(folder, change):
     change_card(folder, **change)
-    with pytest.raises(SurfposeError, match="category.yaml|symmetry"):
+    with pytest.raises(SurfposeError, match=r"category\.yaml|symmetry"):
         load_category_model(folder)
 
 

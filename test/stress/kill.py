@@ -16,6 +16,7 @@ from pathlib import Path
 
 from small import small_captures
 
+from surfpose_ros.doctor.shared_memory import remove_dead_segments
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.files import remove_leftovers
 from surfpose_ros.video.bag import read_messages, read_topics
@@ -153,4 +154,5 @@ def kill_recording(folder: Path, count: int, rng: random.Random) -> int:
     print(f"{count} recordings killed: {broken} lost more than a second; listed: "
           f"{len(find_captures([output]))}", flush=True)  # fmt: skip
     rclpy.try_shutdown()
+    remove_dead_segments()
     return broken

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from surfpose_ros.alignment.settings import AlignmentSettings
-from surfpose_ros.category.train import TrainSettings
+from surfpose_ros.category.train import PRESETS, TrainSettings
+from surfpose_ros.cli.main import main
 from surfpose_ros.progress import Progress, silent
 from surfpose_ros.retrain import RetrainSettings, retrain
 from surfpose_ros.simulation.captures import CaptureOptions, simulate_captures
@@ -34,3 +35,13 @@ def small_retrain(captures: list[Path], out: Path, seed: int = 0, progress: Prog
     """Learn from them; the work folder lies beside the model, as `surfpose retrain` has it."""
     settings = replace(SETTINGS, train=replace(SETTINGS.train, seed=seed))
     retrain(captures, "mug", out, out.with_name(out.name + ".work"), settings, progress)
+
+
+def small_command() -> None:
+    """The `surfpose` command as it is, its preset "quick" made as small as here."""
+    PRESETS["quick"] = SETTINGS.train
+    main()
+
+
+if __name__ == "__main__":
+    small_command()
