@@ -1,16 +1,15 @@
 """Stamps and clocks that jump back and forth: the nodes go on, say it, and record in order."""
 
 import argparse
-import os
 import random
 import tempfile
 import time
 from pathlib import Path
 
 import rclpy
-from live import PROFILE, Tester, node
+from live import Tester, begin, node
 from rosgraph_msgs.msg import Clock
-from small import small_captures, small_retrain
+from small import small_model
 
 from surfpose_ros.messages.poses import stamp_message
 from surfpose_ros.video.bag import read_messages
@@ -27,14 +26,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Both nodes, with the clock of the machine and with /clock; returns what went wrong."""
-    os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(PROFILE)
-    rclpy.init()
+    begin()
     tester = Tester(160, 120, "mug")
     ticks = tester.create_publisher(Clock, "/clock", 10)
     broken = 0
     with tempfile.TemporaryDirectory(prefix="surfpose_clock_") as name:
         folder = Path(name)
-        small_retrain(small_captures(folder / "captures"), folder / "mug")
+        small_model(folder / "mug")
         for simulated in (False, True):
             rng = random.Random(options.seed)
 

@@ -151,10 +151,9 @@ def overlays(folder: Path) -> int:
 def recording(folder: Path) -> int:
     """capture_node on a disk that fills up, and on one that may not be written."""
     import rclpy
-    from live import PROFILE, Tester, node
+    from live import Tester, begin, node
 
-    os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(PROFILE)
-    rclpy.init()
+    begin()
     tester, broken = Tester(640, 480, "mug"), 0
     disk = Disk(folder / "disk", 100)
     with node("capture_node", "category:=mug", f"output_dir:={disk.folder}", "min_free_gib:=0.0") as child:

@@ -121,13 +121,10 @@ def leftovers(out: Path) -> list[Path]:
 
 def kill_recording(folder: Path, count: int, rng: random.Random) -> int:
     """Kill capture_node while it records; returns how many captures were neither readable nor named."""
-    import os
-
     import rclpy
-    from live import PROFILE, Tester, node
+    from live import Tester, begin, node
 
-    os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(PROFILE)
-    rclpy.init()
+    begin()
     tester = Tester(320, 240, "mug")
     output, broken, kept = folder / "recordings", 0, []
     for number in range(count):

@@ -25,6 +25,15 @@ from surfpose_ros.simulation.scenes import SceneSettings, make_scene
 PROFILE = Path(__file__).resolve().parents[2] / "config" / "fastdds_large_images.xml"
 
 
+def begin(profile: bool = True) -> None:
+    """Start ROS on this machine only, in a domain of its own, with our Fast DDS profile."""
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
+    if profile:
+        os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(PROFILE)
+    rclpy.init()
+
+
 class Tester(Node):
     """The camera, and the ear for what the node under test says."""
 
@@ -66,7 +75,7 @@ class Tester(Node):
                 rclpy.spin_once(self, timeout_sec=left)
         return count
 
-    def until(self, ready: Callable[[], object], what: str, limit: float = 60.0) -> None:
+    def until(self, ready: Callable[[], object], what: str, limit: float = 180.0) -> None:
         """Film slowly until something is so."""
         end = time.monotonic() + limit
         while not ready():

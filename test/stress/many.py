@@ -1,7 +1,6 @@
 """Twenty categories in one pose_node, and 32 objects in one image: memory, latency, nothing lost."""
 
 import argparse
-import os
 import tempfile
 import time
 from collections import Counter
@@ -10,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import rclpy
-from live import PROFILE, Tester, memory_mib, node
+from live import Tester, begin, memory_mib, node
 from rclpy.publisher import Publisher
-from small import small_captures, small_retrain
+from small import small_model
 from vision_msgs.msg import Detection2D, Detection2DArray, Detection3DArray
 
 from surfpose_ros.category.model import load_category_model, save_category_model
@@ -27,14 +26,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """One model and one box, many models, many boxes; returns what was lost."""
-    os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(PROFILE)
-    rclpy.init()
+    begin()
     tester = Tester(640, 480, "mug")
     heard: list[Detection3DArray] = []
     tester.create_subscription(Detection3DArray, "/pose_node/detections", heard.append, 10)
     with tempfile.TemporaryDirectory(prefix="surfpose_many_") as name:
         folder = Path(name)
-        small_retrain(small_captures(folder / "captures"), folder / "mug")
+        small_model(folder / "mug")
         model = load_category_model(folder / "mug")
         folders = []
         for number in range(options.categories):

@@ -1,14 +1,13 @@
 """A camera at full rate through capture_node and pose_node: what was lost, how late, how much memory."""
 
 import argparse
-import os
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 import rclpy
-from live import PROFILE, Tester, memory_mib, node, say
+from live import Tester, begin, memory_mib, node, say
 from rosbags.rosbag2 import Reader
 
 QUARTERS = 4
@@ -31,11 +30,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Film for a node; returns what was lost or grew."""
-    if not options.no_profile:
-        os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(PROFILE)
     if options.what == "endurance":
         options.seconds = 60 * options.minutes
-    rclpy.init()
+    begin(not options.no_profile)
     tester = Tester(options.width, options.height, options.category)
     broken = capture(tester, options) if options.what == "capture" else pose(tester, options)
     rclpy.try_shutdown()

@@ -1,8 +1,6 @@
 """Several processes on one folder: writers of one model, readers and pose_node while it is replaced."""
 
 import argparse
-import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -11,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from small import small_captures, small_retrain
+from small import small_captures
 
 from surfpose_ros.category.model import CategoryModel, load_category_model, save_category_model
 from surfpose_ros.errors import SurfposeError
@@ -43,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
         captures = folder / "captures"
         small_captures(captures)
         broken = two_trainings(captures, folder / "mug")
-        small_retrain(sorted(captures.glob("mug_*")), folder / "mug")
+        load_category_model(folder / "mug")
         broken += readers(folder / "mug", options.seconds)
         broken += live_recording(folder / "live")
         if not options.no_nodes:
@@ -57,7 +55,6 @@ def two_trainings(captures: Path, out: Path) -> int:
     both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     said = sorted(child.communicate()[1].strip() for child in both)
     codes = sorted(child.returncode for child in both)
-    load_category_model(out)
     print(f"two trainings at once: exit {codes}, said {said}", flush=True)
     return int(codes != [0, 1] or len(said[1].splitlines()) != 1)
 
@@ -143,27 +140,26 @@ def live_recording(folder: Path) -> int:
 def pose_node(model: Path, seconds: float) -> int:
     """pose_node that loads again and again what two processes replace."""
     import rclpy
-    from live import PROFILE, Tester, node
+    from live import Tester, begin, node
 
-    os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(PROFILE)
-    rclpy.init()
+    begin()
     tester = Tester(320, 240, "mug")
     out, said, answers = model.with_name("shared"), [], 0
     children = writers(model, out)
-    with node("pose_node", f"models:=[{out}]", "threshold:=0.0") as child:
-        tester.until(lambda: tester.latencies, "pose_node")
-        begin = time.monotonic()
-        while time.monotonic() - begin < seconds:
-            tester.call("/pose_node/reload")
-            answers += 1
-            tester.film(1.0, 10)
-            status = tester.statuses["pose_node: models"]
-            if status.level != b"\x00":
-                said.append(status.message)
-        alive = child.poll() is None
-        child.send_signal(signal.SIGINT)
-        child.wait()
-    dead = end(children)
+    try:
+        with node("pose_node", f"models:=[{out}]", "threshold:=0.0") as child:
+            tester.until(lambda: tester.latencies, "pose_node")
+            started = time.monotonic()
+            while time.monotonic() - started < seconds:
+                tester.call("/pose_node/reload")
+                answers += 1
+                tester.film(1.0, 10)
+                status = tester.statuses["pose_node: models"]
+                if status.level != b"\x00":
+                    said.append(status.message)
+            alive = child.poll() is None
+    finally:
+        dead = end(children)
     print(f"pose_node: {answers} reloads, {len(tester.latencies)} poses, complaints {said}", flush=True)
     rclpy.try_shutdown()
     return len(said) + dead + (not alive)

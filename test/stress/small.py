@@ -9,7 +9,6 @@ import numpy as np
 from surfpose_ros.alignment.settings import AlignmentSettings
 from surfpose_ros.category.train import PRESETS, TrainSettings
 from surfpose_ros.cli.main import main
-from surfpose_ros.progress import Progress, silent
 from surfpose_ros.retrain import RetrainSettings, retrain
 from surfpose_ros.simulation.captures import CaptureOptions, simulate_captures
 from surfpose_ros.simulation.objects import make_object
@@ -31,10 +30,15 @@ def small_captures(folder: Path, count: int = 2) -> list[Path]:
     return simulate_captures(makers, names, folder, 0, CaptureOptions(views=12, turntable=TABLE))
 
 
-def small_retrain(captures: list[Path], out: Path, seed: int = 0, progress: Progress = silent) -> None:
+def small_retrain(captures: list[Path], out: Path, settings: RetrainSettings = SETTINGS) -> None:
     """Learn from them; the work folder lies beside the model, as `surfpose retrain` has it."""
-    settings = replace(SETTINGS, train=replace(SETTINGS.train, seed=seed))
-    retrain(captures, "mug", out, out.with_name(out.name + ".work"), settings, progress)
+    retrain(captures, "mug", out, out.with_name(out.name + ".work"), settings)
+
+
+def small_model(out: Path) -> None:
+    """A model that knows next to nothing, where only its being there counts."""
+    train = replace(SETTINGS.train, steps=1, calibration=1)
+    small_retrain(small_captures(out.with_name("captures")), out, replace(SETTINGS, train=train))
 
 
 def small_command() -> None:
