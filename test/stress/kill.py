@@ -30,7 +30,7 @@ LEARN += "a, b = map(pathlib.Path, sys.argv[2:]); small.small_retrain(sorted(a.g
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Of this knock."""
-    parser.add_argument("--count", type=int, default=50, help="Kills of learning.")
+    parser.add_argument("--count", type=int, default=50, help="Kills of learning; 0 for none.")
     parser.add_argument("--recordings", type=int, default=20, help="Kills of capture_node; 0 for none.")
     parser.add_argument("--seed", type=int, default=0)
 
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     """Kill both; returns how often something was lost."""
     rng = random.Random(options.seed)
     with tempfile.TemporaryDirectory(prefix="surfpose_kill_") as folder:
-        broken = kill_learning(Path(folder), options.count, rng)
+        broken = kill_learning(Path(folder), options.count, rng) if options.count else 0
         if options.recordings:
             broken += kill_recording(Path(folder), options.recordings, rng)
     return broken
@@ -126,7 +126,7 @@ def kill_recording(folder: Path, count: int, rng: random.Random) -> int:
 
     begin()
     tester = Tester(320, 240, "mug")
-    output, broken, kept = folder / "recordings", 0, []
+    output, broken = folder / "recordings", 0
     for number in range(count):
         with node("capture_node", "category:=cut", f"output_dir:={output}", "min_free_gib:=0.1") as child:
             tester.statuses.clear()
@@ -136,14 +136,13 @@ def kill_recording(folder: Path, count: int, rng: random.Random) -> int:
             sent = tester.film(seconds, 30)
             child.send_signal(signal.SIGKILL)
             child.wait()
-        kept.append((seconds, sent))
         newest = max(output.glob("cut_*"))
         try:
-            count = sum(1 for _ in read_messages(newest, list(read_topics(newest))))
-            said = f"{count} messages"
+            messages = sum(1 for _ in read_messages(newest, list(read_topics(newest))))
+            said = f"{messages} messages"
         except SurfposeError as error:
-            count, said = 0, str(error)
-        lost = sent - count / 2  # an image and its camera_info
+            messages, said = 0, str(error)
+        lost = sent - messages / 2  # an image and its camera_info
         # What came in the last second and what was on its way may be lost.
         if lost > 45 or "\n" in said:
             broken += 1
