@@ -16,7 +16,7 @@ from surfpose_ros.category.checkpoint import Checkpoint
 from surfpose_ros.category.model import CategoryModel, load_category_model, save_category_model
 from surfpose_ros.category.train import TrainSettings, train_category
 from surfpose_ros.errors import SurfposeError
-from surfpose_ros.files import read_json, write_json
+from surfpose_ros.files import locked, read_json, remove_leftovers, write_json
 from surfpose_ros.pose.calibrate import calibrate
 from surfpose_ros.progress import Progress, silent
 from surfpose_ros.surface.batch import reconstruct_captures
@@ -86,9 +86,25 @@ def retrain(
         surfaces_folder: for the surfaces in place of `work`'s own, where several trainings share them.
 
     Raises:
-        SurfposeError: fewer than two usable captures, or captures that do not fit together.
+        SurfposeError: fewer than two usable captures, captures that do not fit together, or another
+            process is at work in `work`.
     """
     folder = surfaces_folder or work / "surfaces"
+    with locked(work):
+        for written in (work, folder, out.parent):
+            remove_leftovers(written)
+        return _retrain(captures, category, out, work, folder, settings, progress)
+
+
+def _retrain(
+    captures: Sequence[Path],
+    category: str,
+    out: Path,
+    work: Path,
+    folder: Path,
+    settings: RetrainSettings,
+    progress: Progress,
+) -> RetrainReport:
     batch = reconstruct_captures(
         captures,
         folder,

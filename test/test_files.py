@@ -2,6 +2,7 @@ import json
 import os
 import stat
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from surfpose_ros.files import (
     atomic_file,
     atomic_folder,
     inside,
+    locked,
     read_json,
     read_yaml,
+    remove_leftovers,
     write_json,
     write_yaml,
 )
@@ -48,6 +51,14 @@ def test_a_file_that_fails_half_way_leaves_the_old_one_and_nothing_else(tmp_path
     assert contents(tmp_path) == {"a.txt"}
 
 
+@pytest.mark.parametrize("writer", [atomic_file, atomic_folder])
+def test_a_full_disk_is_said_with_the_name_that_was_to_be_written(tmp_path, writer):
+    with pytest.raises(OSError, match="No space left") as caught, writer(tmp_path / "model"):
+        Path("/dev/full").write_text("much")
+    assert caught.value.filename == str(tmp_path / "model")
+    assert contents(tmp_path) == set()
+
+
 def test_a_folder_replaces_the_old_one_whole(tmp_path):
     path = tmp_path / "model"
     path.mkdir()
@@ -68,6 +79,58 @@ def test_a_folder_that_fails_half_way_leaves_the_old_one_and_nothing_else(tmp_pa
         raise RuntimeError
     assert contents(path) == {"old"}
     assert contents(tmp_path) == {"model"}
+
+
+def test_a_folder_is_there_at_every_instant_while_others_replace_it(tmp_path):
+    path = tmp_path / "model"
+
+    def replace(number: int) -> None:
+        for _ in range(30):
+            with atomic_folder(path) as temporary:
+                for name in ("a", "b"):
+                    (temporary / name).write_text(str(number))
+
+    replace(0)
+    writers = [threading.Thread(target=replace, args=(number,)) for number in range(3)]
+    for writer in writers:
+        writer.start()
+    while any(writer.is_alive() for writer in writers):
+        assert path.is_dir()
+        time.sleep(0)  # lets the writers write
+    assert (path / "a").read_text() == (path / "b").read_text()
+    assert contents(tmp_path) == {"model"}
+
+
+def test_a_link_to_a_folder_stays_and_its_target_is_replaced(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "model").symlink_to("disk")
+    with atomic_folder(tmp_path / "model") as temporary:
+        (temporary / "new").touch()
+    assert (tmp_path / "model").is_symlink()
+    assert contents(tmp_path / "disk") == {"new"}
+
+
+def test_what_a_killed_process_left_is_removed_once_it_is_old(tmp_path):
+    (tmp_path / "whole.json").touch()
+    (tmp_path / ".hidden").touch()
+    killed = [atomic_file(tmp_path / "a.json"), atomic_folder(tmp_path / "model")]
+    for writer in killed:
+        writer.__enter__()
+    assert len(contents(tmp_path)) == 4
+    remove_leftovers(tmp_path)
+    assert len(contents(tmp_path)) == 4
+    for path in tmp_path.iterdir():
+        os.utime(path, (0, 0))
+    remove_leftovers(tmp_path)
+    assert contents(tmp_path) == {"whole.json", ".hidden"}
+
+
+def test_only_one_works_in_a_folder_at_a_time(tmp_path):
+    refused = pytest.raises(SurfposeError, match="another process is at work there")
+    with locked(tmp_path / "work"), locked(tmp_path / "other"), refused, locked(tmp_path / "work"):
+        pass
+    with locked(tmp_path / "work"):
+        assert contents(tmp_path / "work") == set()
 
 
 def test_files_and_folders_get_the_permissions_that_the_umask_asks_for(tmp_path):
@@ -159,6 +222,16 @@ def test_any_yaml_is_read_or_refused_and_never_run(tmp_path_factory, text):
         assert content["format_version"] == 1
     assert contents(folder) == {"a.yaml"}
     assert not Path("pwned").exists()
+
+
+@pytest.mark.parametrize("key", ["value", "format_version"])
+def test_yaml_references_that_multiply_or_go_in_a_circle_are_refused(tmp_path, key):
+    lines = ["a0: &a0 [x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10))]
+    for text in ("\n".join([*lines, f"{key}: *a9"]), f"{key}: &a [*a]"):
+        (tmp_path / "a.yaml").write_text(text)
+        with pytest.raises(SurfposeError, match="references") as caught:
+            read_yaml(tmp_path / "a.yaml", kind="capture", version=1)
+        assert len(str(caught.value)) < 300
 
 
 def test_a_missing_file_says_what_it_should_be(tmp_path):

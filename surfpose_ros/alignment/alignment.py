@@ -116,7 +116,7 @@ def read_alignment(path: Path) -> Alignment:
             axes=dict(content["axes"]),
             settings=dict(content["settings"]),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise SurfposeError(
             f"{path}: not a whole alignment ({error!r}); run surfpose align again"
         ) from error

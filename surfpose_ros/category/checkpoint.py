@@ -5,12 +5,13 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
+from surfpose_ros.checksum import checksum
 from surfpose_ros.files import atomic_file
 
-FORMAT_VERSION = "1"
+FORMAT_VERSION = "2"
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW knows of each parameter
 
 
@@ -36,15 +37,15 @@ class Checkpoint:
         generator: torch.Generator,
     ) -> None:
         """Keep the state after that many steps; the older one is replaced whole."""
-        tensors = {"generator": generator.get_state()}
+        tensors = {"generator": generator.get_state(), "done": torch.tensor(step)}
         for name, value in parameters.items():
             tensors[f"parameter.{name}"] = value.detach()
             tensors |= {f"{moment}.{name}": content for moment, content in optimiser.state[value].items()}
-        about = {"format_version": FORMAT_VERSION, "made_from": self.made_from, "step": str(step)}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        contiguous = {name: tensor.contiguous().cpu() for name, tensor in tensors.items()}
+        about = {"format_version": FORMAT_VERSION, "made_from": self.made_from}
+        about["sha256"] = _checksum(contiguous)
         with atomic_file(self.path) as temporary:
-            contiguous = {name: tensor.contiguous().cpu() for name, tensor in tensors.items()}
-            save_file(contiguous, temporary, metadata=about)
+            temporary.write_bytes(save(contiguous, metadata=about))
 
     def restore(
         self,
@@ -53,8 +54,8 @@ class Checkpoint:
         generator: torch.Generator,
     ) -> int:
         """Take up the kept state; the steps that it has done, 0 if there is none of this training."""
-        tensors, step = self._read()
-        if not step:
+        tensors = self._read()
+        if not tensors:
             return 0
         with torch.no_grad():
             for name, value in parameters.items():
@@ -67,13 +68,14 @@ class Checkpoint:
                     if content is not None
                 }
         generator.set_state(tensors["generator"])
-        return step
+        return int(tensors["done"])
 
     def discard(self) -> None:
         """Nothing is left to go on with."""
         self.path.unlink(missing_ok=True)
 
-    def _read(self) -> tuple[dict[str, Tensor], int]:
+    def _read(self) -> dict[str, Tensor]:
+        """What was saved; nothing if it is another training's, or if another program broke it."""
         try:
             with safe_open(self.path, framework="pt") as file:
                 about = file.metadata() or {}
@@ -81,7 +83,12 @@ class Checkpoint:
                     FORMAT_VERSION,
                     self.made_from,
                 ):
-                    return {}, 0
-                return {name: file.get_tensor(name) for name in file.keys()}, int(about["step"])  # noqa: SIM118
-        except (OSError, SafetensorError):  # none, or one that another program broke: begin anew
-            return {}, 0
+                    return {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError):
+            return {}
+        return tensors if about.get("sha256") == _checksum(tensors) else {}
+
+
+def _checksum(tensors: dict[str, Tensor]) -> str:
+    return checksum({name: tensor.numpy() for name, tensor in tensors.items()})

@@ -5,25 +5,29 @@ features), `template.ply`, and `category.yaml` (everything a person may want to 
 frozen part is not saved: the model names the backbone and refuses one whose weights differ.
 """
 
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor
 
 from surfpose_ros.backbones.registry import backbone_checksum, load_backbone
 from surfpose_ros.category.network import CategoryNetwork, NetworkOutput
 from surfpose_ros.category.template import Template
+from surfpose_ros.checksum import checksum
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.files import atomic_folder, read_yaml, write_yaml
 from surfpose_ros.geometry.meshes import Mesh, load_ply, save_ply
 from surfpose_ros.geometry.symmetry import Symmetry, symmetry_from_dict
 
 FORMAT_VERSION = 3
+WEIGHTS = "model.safetensors"
+ATTEMPTS = 10  # at a folder that is being replaced
 TEMPERATURE = 0.07  # of the vertex softmax, in training and in use (paper, section 4)
 
 
@@ -61,6 +65,18 @@ class CategoryInfo:
         default_factory=lambda: {"offset": -3.0, "gain": 3.0, "chance": 0.5}
     )
     figures: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        sizes = list((self.size_m or {"mean": 1.0, "std": 0.0}).values())
+        for number in [*self.extent_log_std, *self.calibration.values(), *sizes]:
+            if not isinstance(number, float | int) or not math.isfinite(number):
+                raise ValueError("extent_log_std, calibration and size_m must hold finite numbers")
+        if not isinstance(self.input_size, int) or not 32 <= self.input_size <= 2048:
+            raise ValueError("input_size must be a whole number from 32 to 2048")
+        if len(self.extent_log_std) != 3 or set(self.calibration) != {"offset", "gain", "chance"}:
+            raise ValueError("extent_log_std or calibration has other entries than it must")
+        if self.size_m is not None and not self.size_m["mean"] > 0:
+            raise ValueError("size_m's mean must be above zero")
 
 
 @dataclass(frozen=True)
@@ -115,10 +131,9 @@ def save_category_model(model: CategoryModel, folder: Path) -> None:
         tensors = {f"network.{key}": value for key, value in _own_weights(model.network).items()}
         tensors["vertex_features"] = model.vertex_features
         tensors["clutter_features"] = model.clutter_features
-        save_file(
-            {key: value.detach().cpu().contiguous() for key, value in tensors.items()},
-            temporary / "model.safetensors",
-        )
+        contiguous = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+        data = save(contiguous, metadata={"sha256": _checksum(contiguous)})
+        (temporary / WEIGHTS).write_bytes(data)
         save_ply(model.template.mesh, temporary / "template.ply")
         content = asdict(model.info)
         content["symmetry"] = model.info.symmetry.as_dict()
@@ -132,30 +147,77 @@ def load_category_model(folder: Path, device: torch.device | str = "cpu") -> Cat
         SurfposeError: not a model folder, damaged, of an unknown version, or trained with other
             backbone weights.
     """
-    if not folder.is_dir():
-        raise SurfposeError(f"{folder}: no such model folder; train one with `surfpose retrain`")
-    info = _read_info(folder / "category.yaml")
+    info, mesh, tensors = _read_files(folder)
     backbone = load_backbone(info.backbone, device)
     if backbone_checksum(backbone) != info.backbone_sha256:
         raise SurfposeError(
             f"{folder}: trained with other weights of {info.backbone} than are installed here; "
             "retrain, or install the weights it names"
         )
-    mesh = load_ply(folder / "template.ply")
     try:
-        tensors = load_file(folder / "model.safetensors", device=str(device))
+        tensors = {key: tensor.to(device) for key, tensor in tensors.items()}
         vertex, clutter = tensors.pop("vertex_features"), tensors.pop("clutter_features")
         network = CategoryNetwork(backbone, vertex.shape[1]).to(device)
         own = {key.removeprefix("network."): value for key, value in tensors.items()}
         unexpected = network.load_state_dict(own, strict=False).unexpected_keys
         missing = set(_own_weights(network)) - set(own)
-    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise SurfposeError(f"{folder}/model.safetensors: damaged or not a model ({reason})") from error
+    except (KeyError, IndexError, RuntimeError) as error:
+        raise _damaged(folder / WEIGHTS, error) from error
     if unexpected or missing or len(vertex) != len(mesh.vertices):
-        raise SurfposeError(f"{folder}: model.safetensors and template.ply do not belong together")
+        raise SurfposeError(f"{folder}: {WEIGHTS} and template.ply do not belong together")
     template = Template(mesh, np.array(info.extent_log_std))
     return CategoryModel(info, template, network.eval().requires_grad_(False), vertex, clutter)
+
+
+def _read_files(folder: Path) -> tuple[CategoryInfo, Mesh, dict[str, Tensor]]:
+    """The content of a model's three files; read again where another model takes their place meanwhile."""
+    for _ in range(ATTEMPTS):
+        before = _state(folder)
+        if before is None:
+            raise SurfposeError(f"{folder}: no such model folder; train one with `surfpose retrain`")
+        try:
+            found = (
+                _read_info(folder / "category.yaml"),
+                load_ply(folder / "template.ply"),
+                _read_tensors(folder / WEIGHTS),
+            )
+        except SurfposeError:
+            if _state(folder) == before:
+                raise
+        else:
+            if _state(folder) == before:
+                return found
+    raise SurfposeError(f"{folder}: was replaced while it was read, time and again; read it later")
+
+
+def _state(folder: Path) -> tuple[int, int] | None:
+    """Changes when another model takes the folder's place; None where there is no folder."""
+    if not folder.is_dir():
+        return None
+    found = folder.stat()
+    return found.st_ino, found.st_mtime_ns
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
+    except (OSError, SafetensorError) as error:
+        raise _damaged(path, error) from error
+    # Models saved before there was a checksum have none.
+    if "sha256" in about and about["sha256"] != _checksum(tensors):
+        raise _damaged(path, ValueError("its checksum is another"))
+    return tensors
+
+
+def _damaged(path: Path, error: Exception) -> SurfposeError:
+    reason = " ".join(str(error).split())[:200]
+    return SurfposeError(f"{path}: damaged or not a model ({reason})")
+
+
+def _checksum(tensors: dict[str, Tensor]) -> str:
+    return checksum({key: tensor.numpy() for key, tensor in tensors.items()})
 
 
 def _own_weights(network: CategoryNetwork) -> dict[str, Tensor]:
@@ -171,7 +233,7 @@ def _read_info(path: Path) -> CategoryInfo:
     try:
         symmetry = symmetry_from_dict(content.pop("symmetry"))
         return CategoryInfo(symmetry=symmetry, **content)
-    except (TypeError, KeyError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise SurfposeError(f"{path}: fields are missing or not understood ({error})") from error
 
 

@@ -1,6 +1,8 @@
 """`surfpose estimate`: poses in pictures, videos and bags, as text, JSON and overlays."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,10 +13,12 @@ import typer
 from surfpose_ros.category.model import load_category_model
 from surfpose_ros.cli.console import JsonOption, err, out, print_json
 from surfpose_ros.errors import SurfposeError
+from surfpose_ros.files import atomic_file
 from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.pose.drawing import draw_result
 from surfpose_ros.pose.estimator import EstimatorSettings, PoseEstimator
 from surfpose_ros.pose.output import result_as_dict, result_as_text
+from surfpose_ros.video.pictures import save_picture
 from surfpose_ros.video.sources import OVERLAY_MARK, Picture, find_sources, is_moving, read_source
 
 OVERLAY_RATE = 10.0  # pictures a second in overlays of videos and bags
@@ -53,15 +57,14 @@ def estimate(
         drawn.parent.mkdir(parents=True, exist_ok=True)
         try:
             found = []
-            overlays = _Overlays(drawn)
-            for picture in _with_camera(read_source(source, every), intrinsics):
-                result = estimator(picture.image, picture.camera, _boxes(box, picture.image))
-                overlays.add(draw_result(picture.image, result, picture.camera, meshes))
-                found.append(result_as_dict(result) | {"seconds": picture.seconds})
-                if not as_json:
-                    where = source.parent / picture.name
-                    out.print(f"{where}: {result_as_text(result)}", soft_wrap=True)
-            overlays.close()
+            with _overlays(drawn) as add:
+                for picture in _with_camera(read_source(source, every), intrinsics):
+                    result = estimator(picture.image, picture.camera, _boxes(box, picture.image))
+                    add(draw_result(picture.image, result, picture.camera, meshes))
+                    found.append(result_as_dict(result) | {"seconds": picture.seconds})
+                    if not as_json:
+                        where = source.parent / picture.name
+                        out.print(f"{where}: {result_as_text(result)}", soft_wrap=True)
         except SurfposeError as error:
             err.print(f"surfpose: {source}: {error}", soft_wrap=True)
             failed = True
@@ -76,31 +79,30 @@ def estimate(
         raise typer.Exit(1)
 
 
-class _Overlays:
-    """Writes one picture, or a video of several."""
+@contextmanager
+def _overlays(path: Path) -> Iterator[Callable[[np.ndarray], None]]:
+    """Takes drawn pictures; leaves one picture, or a video of them, whole or not at all."""
+    if path.suffix == ".jpg":
+        yield partial(save_picture, path)
+        return
+    with atomic_file(path) as temporary:
+        video, count = cv2.VideoWriter(), 0
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._video: cv2.VideoWriter | None = None
-
-    def add(self, image: np.ndarray) -> None:
-        """Take in the next picture; all of a video have the size of the first."""
-        if self._path.suffix == ".jpg":
-            written = cv2.imwrite(str(self._path), image[..., ::-1])
-        else:
-            if self._video is None:
+        def add(image: np.ndarray) -> None:
+            nonlocal count
+            if not count:  # all have the size of the first
                 codec = cv2.VideoWriter.fourcc(*"mp4v")
-                size = (image.shape[1], image.shape[0])
-                self._video = cv2.VideoWriter(str(self._path), codec, OVERLAY_RATE, size)
-            written = self._video.isOpened()
-            self._video.write(np.ascontiguousarray(image[..., ::-1]))
-        if not written:
-            raise SurfposeError(f"{self._path}: cannot be written; name another folder with --overlay")
+                video.open(str(temporary), codec, OVERLAY_RATE, (image.shape[1], image.shape[0]))
+            video.write(np.ascontiguousarray(image[..., ::-1]))
+            count += 1
 
-    def close(self) -> None:
-        """Finish the video."""
-        if self._video is not None:
-            self._video.release()
+        yield add
+        video.release()
+        # OpenCV does not say that a disk is full.
+        if cv2.VideoCapture(str(temporary)).get(cv2.CAP_PROP_FRAME_COUNT) != count:
+            raise SurfposeError(
+                f"{path}: cannot be written; make space, or name another folder with --overlay"
+            )
 
 
 def _with_camera(pictures: Iterator[Picture], text: str | None) -> Iterator[Picture]:

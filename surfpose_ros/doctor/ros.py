@@ -11,6 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from surfpose_ros.doctor.check import Check
+from surfpose_ros.doctor.shared_memory import dead_segments
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.share import share_folder
 
@@ -156,6 +157,11 @@ def _check_shared_memory() -> Check:
         return Check(
             "shared memory", "warning", found, "in Docker, start with --shm-size=512m or --ipc=host"
         )
+    dead = dead_segments()
+    if dead:
+        size = sum(segment.stat().st_size for segment in dead) / 2**20
+        found += f"; {size:.0f} MiB are left by {len(dead)} processes that were killed"
+        return Check("shared memory", "warning", found, "fastdds shm clean")
     return Check("shared memory", "ok", found)
 
 

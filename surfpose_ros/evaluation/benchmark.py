@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from surfpose_ros import __version__
@@ -20,6 +19,7 @@ from surfpose_ros.evaluation.report import Report
 from surfpose_ros.evaluation.tables import Table
 from surfpose_ros.files import atomic_file, write_json
 from surfpose_ros.geometry.meshes import Mesh
+from surfpose_ros.video.pictures import save_picture
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,7 @@ def write_picture(path: Path, image: np.ndarray) -> None:
     """Write an ``(H, W, 3)`` uint8 RGB picture as the path's suffix says, whole or not at all."""
     if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise SurfposeError(f"{path}: pictures are written as .png or .jpg")
-    with atomic_file(path) as temporary:
-        cv2.imwrite(str(temporary), np.ascontiguousarray(image[..., ::-1]))
+    save_picture(path, image)
 
 
 def _processor() -> str:

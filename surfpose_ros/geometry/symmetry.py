@@ -31,7 +31,7 @@ class Symmetry:
 
     def __post_init__(self) -> None:
         length = math.hypot(*self.axis)
-        if self.order < 0 or not math.isfinite(length) or length < 1e-6:
+        if not 0 <= self.order <= 360 or not math.isfinite(length) or length < 1e-6:
             raise ValueError(f"symmetry of order {self.order} about {self.axis} makes no sense")
         object.__setattr__(self, "axis", tuple(float(a) / length for a in self.axis))
 
@@ -115,7 +115,7 @@ def symmetry_from_dict(content: dict[str, Any]) -> Symmetry:
         return Symmetry(
             int(content["order"]), (float(x), float(y), float(z)), bool(content.get("reversible"))
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise SurfposeError(f"not a symmetry: {content!r} ({error})") from error
 
 

@@ -6,17 +6,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import cv2
-
 from surfpose_ros.backbones.registry import DEFAULT_BACKBONE, backbone_checksum, load_backbone
 from surfpose_ros.errors import SurfposeError
-from surfpose_ros.files import atomic_file
 from surfpose_ros.geometry.visibility import choose_backend
 from surfpose_ros.progress import Progress, silent
 from surfpose_ros.surface.picture import surface_picture
 from surfpose_ros.surface.reconstruct import ReconstructSettings, reconstruct
 from surfpose_ros.surface.remask import with_surface_masks
 from surfpose_ros.surface.surface import FORMAT_VERSION, save_surface, surface_made_from
+from surfpose_ros.video.pictures import save_picture
 from surfpose_ros.video.reader import read_capture
 
 # Raise it where a change of the code changes surfaces, so that old ones are not kept.
@@ -85,10 +83,9 @@ def reconstruct_captures(
             else:
                 video = read_capture(capture, poses, masks)
                 surface = reconstruct(video, backbone, settings)
-                with atomic_file(out / f"{name}.png") as temporary:
-                    drawn = surface_picture(surface, with_surface_masks(video, surface))
-                    picture = cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR)
-                    cv2.imwrite(str(temporary), picture)
+                save_picture(
+                    out / f"{name}.png", surface_picture(surface, with_surface_masks(video, surface))
+                )
                 save_surface(surface, out, digest)
                 report.made.append(name)
         except SurfposeError as error:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
+from surfpose_ros.checksum import checksum
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.files import atomic_file
 from surfpose_ros.geometry.cameras import Camera
@@ -97,12 +98,14 @@ def save_surface(surface: Surface, folder: Path, made_from: str = "") -> None:
         "up_sigma_deg": surface.up_sigma_deg,
         "notes": list(surface.notes),
         "made_from": made_from,
+        "sha256": checksum(arrays),
     }
     # The mesh first: a surface is there once its features are.
     save_ply(surface.mesh, folder / f"{surface.name}.ply")
     with atomic_file(folder / f"{surface.name}.safetensors") as temporary:
         contiguous = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
-        save_file(contiguous, temporary, metadata={"surface": json.dumps(head, allow_nan=False)})
+        about = {"surface": json.dumps(head, allow_nan=False)}
+        temporary.write_bytes(save(contiguous, metadata=about))
 
 
 def load_surface(folder: Path, name: str) -> Surface:
@@ -116,6 +119,9 @@ def load_surface(folder: Path, name: str) -> Surface:
     try:
         with safe_open(path, framework="numpy") as file:
             arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
+        # Surfaces saved before there was a checksum have none.
+        if head.get("sha256") not in (None, checksum(arrays)):
+            raise ValueError("its checksum is another")
         mesh = load_ply(path.with_suffix(".ply"))
         if len(mesh.vertices) != len(arrays["features"]):
             raise SurfposeError(

@@ -28,6 +28,7 @@ from rosbags.typesys import Stores, get_typestore
 from rosbags.typesys.store import Typestore
 
 from surfpose_ros.errors import SurfposeError
+from surfpose_ros.files import PART
 from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.geometry.rotations import quaternion_from_rotation
 from surfpose_ros.video.capture import CaptureInfo, write_info
@@ -76,7 +77,7 @@ class CaptureWriter:
         if self.folder.exists() and not self.overwrite:
             raise SurfposeError(f"{self.folder}: exists already; delete it or choose another name")
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        self._aside = Path(tempfile.mkdtemp(dir=self.folder.parent, prefix=f".{self.folder.name}."))
+        self._aside = Path(tempfile.mkdtemp(dir=self.folder.parent, prefix=f".{self.folder.name}{PART}"))
         # The mcap file is named after its folder.
         self._writer = Writer(self._aside / self.folder.name, version=9, storage_plugin=StoragePlugin.MCAP)
         self._writer.open()
@@ -216,8 +217,8 @@ def read_messages(folder: Path, topics: list[str]) -> Iterator[BagMessage]:
         wanted = [connection for connection in reader.connections if connection.topic in topics]
         if not wanted:  # which rosbags would take for all
             return
-        missing = sum(connection.msgcount for connection in wanted)
         try:
+            missing = sum(connection.msgcount for connection in wanted)
             for connection, recorded, data in reader.messages(wanted):
                 content: Any = TYPESTORE.deserialize_cdr(data, connection.msgtype)
                 yield BagMessage(connection.topic, connection.msgtype, _stamp(content, recorded), content)

@@ -119,7 +119,7 @@ def read_info(folder: Path) -> CaptureInfo:
         if content.get("up") is not None:
             content["up"] = tuple(float(number) for number in content["up"])
         return CaptureInfo(**content)
-    except (TypeError, KeyError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         reason = str(error).replace("CaptureInfo.__init__() ", "").replace("BoardSpec.__init__()", "board")
         raise SurfposeError(f"{path}: {reason}; mend the file") from error
 

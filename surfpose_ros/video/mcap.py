@@ -4,6 +4,7 @@ A file of records, each with its length, is readable up to the last whole one wh
 a 1080p image costs one copy where a chunking writer makes five. Format: https://mcap.dev/spec.
 """
 
+import fcntl
 import struct
 from dataclasses import dataclass, field
 from io import BufferedRandom
@@ -51,7 +52,7 @@ class McapAppender:
     @classmethod
     def create(cls, path: Path) -> "McapAppender":
         """A new file; FileExistsError if there is one."""
-        appender = cls(path.open("x+b"))
+        appender = cls(_locked(path.open("x+b")))
         appender.file.write(_MAGIC)
         appender._write(_HEADER, _string("ros2") + _string(_LIBRARY))
         return appender
@@ -62,8 +63,9 @@ class McapAppender:
 
         Raises:
             ValueError: the file does not begin as one of ours.
+            BlockingIOError: it is being written.
         """
-        appender = cls(path.open("r+b"))
+        appender = cls(_locked(path.open("r+b")))
         size = path.stat().st_size
         if not is_ours(path):
             appender.file.close()
@@ -162,6 +164,18 @@ def is_ours(path: Path) -> bool:
     header = _string("ros2") + _string(_LIBRARY)
     with path.open("rb") as file:
         return file.read(len(_MAGIC) + 9 + len(header)).endswith(header)
+
+
+def _locked(file: BufferedRandom) -> BufferedRandom:
+    """The file, ours alone until it is closed or the process ends, however it does."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise
+    except OSError:  # a file system without locks
+        pass
+    return file
 
 
 def _string(text: str | bytes) -> bytes:

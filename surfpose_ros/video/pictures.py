@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from surfpose_ros.errors import SurfposeError
+from surfpose_ros.files import atomic_file
 from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.video.encodings import colour_of, imdecode, pixels_of
 
@@ -56,7 +57,10 @@ def decode_picture(data: bytes, where: str) -> np.ndarray:
     Raises:
         SurfposeError: no picture, or a damaged one.
     """
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    except cv2.error:  # more pixels than anybody has
+        picture = None
     if picture is None:
         raise SurfposeError(f"{where}: not a picture that can be read; replace it or leave it out")
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
@@ -73,6 +77,13 @@ def read_picture(path: Path) -> np.ndarray:
     except OSError as error:
         raise SurfposeError(f"{path}: cannot be read ({error.strerror})") from error
     return decode_picture(data, str(path))
+
+
+def save_picture(path: Path, picture: np.ndarray) -> None:
+    """Write RGB ``(H, W, 3)`` or grey ``(H, W)``, uint8, as the suffix says, whole or not at all."""
+    content = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(cv2.imencode(path.suffix, content)[1].tobytes())
 
 
 def read_mask(path: Path) -> np.ndarray:

@@ -146,6 +146,8 @@ def finish_interrupted(folder: Path) -> int:
         appender = McapAppender.reopen(path)
         appender.close()
         _write_metadata(folder, appender)
+    except BlockingIOError:
+        raise SurfposeError(f"{folder}: is being recorded; stop the recording first") from None
     except (OSError, ValueError, IndexError) as error:
         raise SurfposeError(f"{path}: the interrupted recording cannot be finished ({error})") from error
     return sum(channel.count for channel in appender.channels)

@@ -96,6 +96,7 @@ def _find_topics(folder: Path, info: CaptureInfo, recorded: dict[str, str]) -> d
     topics: dict[str, str] = {}
     for role, topic in info.topics.items():
         if topic in recorded:
+            _check_role(folder, role, topic, recorded[topic], topics)
             topics[role] = topic
         elif role == "image":
             raise SurfposeError(
@@ -135,6 +136,15 @@ def _find_topics(folder: Path, info: CaptureInfo, recorded: dict[str, str]) -> d
             "(calibrate the camera if it publishes none)"
         )
     return topics
+
+
+def _check_role(folder: Path, role: str, topic: str, kind: str, topics: dict[str, str]) -> None:
+    """Refuse a topic that `capture.yaml` gives a role which it cannot play, or a second one."""
+    others = [other for other, taken in topics.items() if taken == topic]
+    if others:
+        raise SurfposeError(f"{folder}: capture.yaml names {topic} for {others[0]} and {role}; correct it")
+    if kind not in _KIND_OF_ROLE.get(role, _IMAGE_KINDS):
+        raise SurfposeError(f"{folder}: capture.yaml names {topic} for {role}, and it is of type {kind}")
 
 
 def _common_start(first: str, second: str) -> int:

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from itertools import combinations
 
@@ -67,6 +68,17 @@ def test_an_alignment_cut_in_the_middle_is_refused(aligned, tmp_path):
     write_alignment(path, aligned)
     path.write_text(path.read_text()[:500])
     with pytest.raises(SurfposeError, match="cannot be read as the alignment"):
+        read_alignment(path)
+
+
+def test_an_alignment_with_a_number_beyond_measure_is_refused(aligned, tmp_path):
+    path = tmp_path / "a.json"
+    write_alignment(path, aligned)
+    name = next(iter(aligned.confidence))
+    content = json.loads(path.read_text())
+    content["confidence"][name] = 10**400
+    path.write_text(json.dumps(content))
+    with pytest.raises(SurfposeError, match="not a whole alignment"):
         read_alignment(path)
 
 

@@ -60,9 +60,13 @@ def test_the_state_of_another_training_is_not_taken_up(eggs, half_done):
     assert all(torch.equal(one, other) for one, other in zip(fresh, weights(eggs), strict=True))
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff" * 200])
-def test_a_broken_state_begins_the_training_anew(eggs, half_done, content):
-    half_done.path.write_bytes(content)
+def flipped(content: bytes) -> bytes:
+    return content[:-1000] + bytes([content[-1000] ^ 1]) + content[-999:]
+
+
+@pytest.mark.parametrize("damage", [lambda _: b"", lambda _: b"\xff" * 200, flipped])
+def test_a_broken_state_begins_the_training_anew(eggs, half_done, damage):
+    half_done.path.write_bytes(damage(half_done.path.read_bytes()))
     fresh = weights(eggs, checkpoint=replace(half_done, every=100))
     assert all(torch.equal(one, other) for one, other in zip(fresh, weights(eggs), strict=True))
     half_done.discard()

@@ -1,3 +1,4 @@
+import threading
 from dataclasses import replace
 
 import pytest
@@ -96,3 +97,57 @@ def test_a_card_with_unknown_fields_is_refused(folder):
     change_card(folder, surprise=1)
     with pytest.raises(SurfposeError, match="not understood"):
         load_category_model(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"extent_log_std": [0.1, 0.1]},
+        {"extent_log_std": [0.1, 0.1, float("nan")]},
+        {"calibration": {"offset": 0.0}},
+        {"input_size": 10**9},
+        {"input_size": "224"},
+        {"size_m": {"mean": 0.0, "std": 0.1}},
+        {"size_m": [0.1]},
+        {"symmetry": {"order": 10**9}},
+    ],
+)
+def test_a_card_with_senseless_numbers_is_refused(folder, change):
+    change_card(folder, **change)
+    with pytest.raises(SurfposeError, match=r"category\.yaml|symmetry"):
+        load_category_model(folder)
+
+
+def test_a_model_with_one_flipped_bit_is_refused(folder):
+    weights = folder / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1000] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(SurfposeError, match="damaged"):
+        load_category_model(folder)
+
+
+def test_a_model_that_is_replaced_while_it_is_read_is_one_or_the_other(model, tmp_path):
+    others = [
+        replace(model, info=replace(model.info, name=name), vertex_features=model.vertex_features * sign)
+        for name, sign in (("one", 1), ("other", -1))
+    ]
+    save_category_model(others[0], tmp_path / "egg")
+    ended = threading.Event()
+
+    def swap() -> None:
+        while not ended.is_set():
+            for other in reversed(others):
+                save_category_model(other, tmp_path / "egg")
+                ended.wait(0.2)
+
+    writer = threading.Thread(target=swap)
+    writer.start()
+    try:
+        for _ in range(10):
+            loaded = load_category_model(tmp_path / "egg")
+            (whole,) = [other for other in others if other.name == loaded.name]
+            assert torch.equal(loaded.vertex_features, whole.vertex_features)
+    finally:
+        ended.set()
+        writer.join()

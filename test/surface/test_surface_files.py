@@ -62,3 +62,13 @@ def test_missing_broken_and_mismatched_surfaces_say_what_to_do(surface, tmp_path
     save_ply(table, tmp_path / "thing_01.ply")
     with pytest.raises(SurfposeError, match="does not belong to"):
         load_surface(tmp_path, "thing_01")
+
+
+def test_a_surface_with_one_flipped_bit_is_refused(surface, tmp_path):
+    save_surface(surface, tmp_path)
+    path = tmp_path / "thing_01.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(SurfposeError, match="damaged surface"):
+        load_surface(tmp_path, "thing_01")

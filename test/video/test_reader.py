@@ -1,3 +1,4 @@
+import re
 import shutil
 
 import cv2
@@ -271,6 +272,28 @@ def test_capture_yaml_refuses_what_it_does_not_know(capture):
         read_info(capture)
     with pytest.raises(SurfposeError, match="no such capture folder"):
         read_info(capture / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("topics", "reason"),
+    [
+        ({"camera_info": "/joint_states"}, "for camera_info, and it is of type sensor_msgs/msg/JointState"),
+        ({"image": "/camera/camera_info"}, "for image, and it is of type sensor_msgs/msg/CameraInfo"),
+        ({"image": IMAGE, "mask": IMAGE}, "for image and mask"),
+    ],
+)
+def test_topics_named_for_what_they_are_not_are_refused(capture, topics, reason):
+    path = capture / "capture.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"topics": topics}))
+    with pytest.raises(SurfposeError, match=reason):
+        read_capture(capture)
+
+
+def test_a_metadata_yaml_that_counts_in_words_is_refused(capture):
+    path = capture / "metadata.yaml"
+    path.write_text(re.sub(r"(message_count:) \d+", r"\1 many", path.read_text()))
+    with pytest.raises(SurfposeError, match="damaged"):
+        read_capture(capture)
 
 
 def test_a_capture_is_whole_or_absent(tmp_path):

@@ -150,6 +150,17 @@ def test_a_capture_that_was_cut_off_is_finished_by_reading_it(tmp_path):
     assert (tmp_path / "mug" / "metadata.yaml").exists()
 
 
+def test_a_capture_that_is_being_recorded_is_left_alone(tmp_path):
+    recorder = record(tmp_path / "mug", 5)
+    recorder.flush()
+    with pytest.raises(SurfposeError, match="is being recorded; stop the recording first"):
+        numbers(tmp_path / "mug")
+    for number in range(5, 10):
+        recorder.write("/image", IMAGE, image(number), 10**9 + number * 10**7)
+    recorder.close()
+    assert numbers(tmp_path / "mug") == list(range(10))
+
+
 def test_the_bag_of_another_recorder_is_left_alone(tmp_path):
     with Writer(tmp_path / "mug", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         connection = writer.add_connection("/image", IMAGE, typestore=TYPESTORE)
