@@ -13,9 +13,11 @@ from surfpose_ros.alignment.many import align_surfaces
 from surfpose_ros.alignment.picture import write_picture
 from surfpose_ros.alignment.settings import AlignmentSettings
 from surfpose_ros.category.checkpoint import Checkpoint
+from surfpose_ros.category.distributed import Share
 from surfpose_ros.category.model import CategoryModel, load_category_model, save_category_model
 from surfpose_ros.category.train import TrainSettings, train_category
 from surfpose_ros.errors import SurfposeError
+from surfpose_ros.fan_out import FanOut, in_process
 from surfpose_ros.files import locked, read_json, remove_leftovers, write_json
 from surfpose_ros.pose.calibrate import calibrate
 from surfpose_ros.progress import Progress, silent
@@ -72,6 +74,7 @@ def retrain(
     settings: RetrainSettings,
     progress: Progress = silent,
     surfaces_folder: Path | None = None,
+    fan_out: FanOut = in_process,
 ) -> RetrainReport:
     """Reconstruct, align and train; the stages' results stay in `work` and are used again.
 
@@ -84,6 +87,7 @@ def retrain(
         settings: of every stage.
         progress: told of every stage; may cancel.
         surfaces_folder: for the surfaces in place of `work`'s own, where several trainings share them.
+        fan_out: who reconstructs and aligns the pairs; training is done here.
 
     Raises:
         SurfposeError: fewer than two usable captures, captures that do not fit together, or another
@@ -93,7 +97,7 @@ def retrain(
     with locked(work):
         for written in (work, folder, out.parent):
             remove_leftovers(written)
-        return _retrain(captures, category, out, work, folder, settings, progress)
+        return _retrain(captures, category, out, work, folder, settings, progress, fan_out)
 
 
 def _retrain(
@@ -104,6 +108,7 @@ def _retrain(
     folder: Path,
     settings: RetrainSettings,
     progress: Progress,
+    fan_out: FanOut,
 ) -> RetrainReport:
     batch = reconstruct_captures(
         captures,
@@ -114,6 +119,7 @@ def _retrain(
         settings.poses,
         settings.masks,
         progress,
+        fan_out,
     )
     names = sorted(batch.made + batch.kept)
     if len(names) < 2:
@@ -125,7 +131,7 @@ def _retrain(
     surfaces = {name: load_surface(folder, name) for name in names}
     kept = ["surfaces"] if not batch.made else []
     made_from = _digest({name: surface_made_from(folder, name) for name in names})
-    alignment = _aligned(surfaces, made_from, category, work, settings, progress, kept)
+    alignment = _aligned(surfaces, made_from, category, work, settings, progress, fan_out, kept)
     _trained(captures, surfaces, made_from, alignment, out, work, settings, progress, kept)
     return RetrainReport(
         out, sorted(alignment.canonical_from_video), batch.failed | alignment.set_aside, kept
@@ -140,9 +146,14 @@ def learn(
     device: torch.device,
     progress: Progress = silent,
     checkpoint: Checkpoint | None = None,
+    share: Share | None = None,
 ) -> CategoryModel:
-    """Train a category, then find out what its scores are worth."""
-    model, views = train_category(videos, surfaces, alignment, settings, device, progress, checkpoint)
+    """Train a category, then find out what its scores are worth (in the first process of several)."""
+    model, views = train_category(
+        videos, surfaces, alignment, settings, device, progress, checkpoint, share
+    )
+    if share and not share.first:
+        return model
     return calibrate(model, views, settings.calibration, settings.seed, progress)
 
 
@@ -153,6 +164,7 @@ def _aligned(
     work: Path,
     settings: RetrainSettings,
     progress: Progress,
+    fan_out: FanOut,
     kept: list[str],
 ) -> Alignment:
     path, stamp = work / "alignment.json", work / "alignment.stamp.json"
@@ -160,7 +172,14 @@ def _aligned(
     if path.exists() and _stamped(stamp) == wanted:
         kept.append("alignment")
         return read_alignment(path)
-    found = align_surfaces(list(surfaces.values()), settings.alignment, progress, settings.device)
+    found = align_surfaces(
+        list(surfaces.values()),
+        settings.alignment,
+        progress,
+        settings.device,
+        fan_out,
+        path.with_suffix(".pairs"),
+    )
     alignment = replace(found, category=category)
     write_alignment(path, alignment)
     write_picture(path.with_suffix(".png"), list(surfaces.values()), alignment)

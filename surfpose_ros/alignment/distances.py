@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from surfpose_ros.alignment.fields import field_distance, field_values
 from surfpose_ros.alignment.shapes import Shapes
@@ -110,7 +111,9 @@ def match_pairs(shapes: Shapes, source: Tensor, target: Tensor, tau: float) -> M
         target: ``(P,)``.
         tau: temperature in diameters.
     """
-    parts = [_match(shapes, s, t, tau) for s, t in zip(source.split(32), target.split(32), strict=True)]
+    # A table of all distances between the vertices of a pair is held for each pair at once.
+    step = max(1, min(32, (1 << 23) // shapes.vertices.shape[1] ** 2))
+    parts = [_match(shapes, s, t, tau) for s, t in zip(source.split(step), target.split(step), strict=True)]
     forward, backward, source_weights, target_weights = (torch.cat(p) for p in zip(*parts, strict=True))
     return Matches(source, target, forward, backward, source_weights, target_weights)
 
@@ -233,9 +236,13 @@ def mixed_distance(
     """
     budget = budget or (1 << 22 if target_from_source.device.type == "cpu" else 1 << 25)
     step = max(1, budget // (target_from_source.shape[1] * shapes.vertices.shape[1]))
-    parts = []
-    for start in range(0, len(matches), step):
-        part = slice(start, start + step)
+
+    def mixed(part: slice) -> Tensor:
         geometric, appearance = pair_distances(shapes, matches[part], target_from_source[part], measure)
-        parts.append((1 - measure.alpha) * geometric + measure.alpha * appearance)
-    return torch.cat(parts)
+        return (1 - measure.alpha) * geometric + measure.alpha * appearance
+
+    chunks = [slice(start, start + step) for start in range(0, len(matches), step)]
+    if len(chunks) > 1 and torch.is_grad_enabled():
+        # Worked out again for its gradient, a chunk need not be held until all are there.
+        return torch.cat([checkpoint(mixed, part, use_reentrant=False) for part in chunks])
+    return torch.cat([mixed(part) for part in chunks])

@@ -1,8 +1,10 @@
 """Every video of a category in one frame, with no label: pairs, then all pairs at once, then the frame."""
 
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,13 +13,14 @@ from torch import Tensor
 from surfpose_ros.alignment.alignment import Alignment, PairOutcome
 from surfpose_ros.alignment.canonical import canonical_frame
 from surfpose_ros.alignment.checks import check_surfaces
+from surfpose_ros.alignment.chunks import align_all_pairs
 from surfpose_ros.alignment.joint import AGREES_DEG, JointProblem, medoid, solve_jointly, star, unit_scale
 from surfpose_ros.alignment.misfits import misfit
-from surfpose_ros.alignment.pairs import align_pairs, all_pairs
 from surfpose_ros.alignment.settings import AlignmentSettings
 from surfpose_ros.alignment.shapes import prepare_shapes
 from surfpose_ros.alignment.symmetry import find_symmetry
 from surfpose_ros.errors import SurfposeError
+from surfpose_ros.fan_out import FanOut, in_process
 from surfpose_ros.geometry.symmetry import Symmetry
 from surfpose_ros.progress import Progress, silent
 from surfpose_ros.surface.surface import Surface
@@ -28,6 +31,8 @@ def align_surfaces(
     settings: AlignmentSettings | None = None,
     progress: Progress = silent,
     device: torch.device | str = "cpu",
+    fan_out: FanOut = in_process,
+    kept_pairs: Path | None = None,
 ) -> Alignment:
     """Bring the surfaces of one category into their canonical frame.
 
@@ -37,6 +42,8 @@ def align_surfaces(
         settings: of the alignment.
         progress: told the stages.
         device: where the tensors live.
+        fan_out: who aligns the pairs.
+        kept_pairs: folder for pairs done, taken up again after a stop, and removed at the end.
 
     Raises:
         SurfposeError: fewer than two surfaces of one category, or broken ones.
@@ -46,8 +53,8 @@ def align_surfaces(
     check_surfaces(kept)
     progress("align", 0, 3, "pairs")
     shapes = prepare_shapes(kept, settings, device)
-    source, target = all_pairs(len(kept), device)
-    problem = JointProblem(shapes, align_pairs(shapes, source, target, settings), settings)
+    pairs = align_all_pairs(shapes, settings, progress, fan_out, kept_pairs)
+    problem = JointProblem(shapes, pairs, settings)
     progress("align", 1, 3, "all pairs at once")
     solution = solve(problem)
     members = list(range(len(kept)))
@@ -72,6 +79,8 @@ def align_surfaces(
         axes=axes,
         settings=settings.as_dict(),
     )
+    if kept_pairs:
+        shutil.rmtree(kept_pairs)
     progress("align", 3, 3)
     return alignment
 

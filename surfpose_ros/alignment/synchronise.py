@@ -65,8 +65,12 @@ def _rotations(source: Tensor, target: Tensor, rotation: Tensor, weights: Tensor
 
 def _differences(source: Tensor, target: Tensor, difference: Tensor, weights: Tensor, count: int) -> Tensor:
     """Values ``(N, C)`` of mean zero whose differences, source less target, are near ``(P, C)``."""
-    pairs = torch.arange(len(source), device=source.device)
-    incidence = torch.zeros(len(source), count, dtype=difference.dtype, device=difference.device)
-    incidence[pairs, source], incidence[pairs, target] = 1.0, -1.0
-    normal = incidence.T @ (weights[:, None] * incidence) + torch.ones_like(incidence[0]) / count
-    return torch.linalg.lstsq(normal, incidence.T @ (weights[:, None] * difference)).solution
+    # The normal equations: a graph's Laplacian, and ones that make the mean zero.
+    normal = difference.new_full((count, count), 1 / count)
+    for one, other in ((source, target), (target, source)):
+        normal.index_put_((one, one), weights, accumulate=True)
+        normal.index_put_((one, other), -weights, accumulate=True)
+    weighted = weights[:, None] * difference
+    right = difference.new_zeros(count, difference.shape[1])
+    right = right.index_add(0, source, weighted).index_add(0, target, -weighted)
+    return torch.linalg.lstsq(normal, right).solution

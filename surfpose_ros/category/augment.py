@@ -13,6 +13,7 @@ from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, interpolat
 
 from surfpose_ros.category.backgrounds import Backgrounds
 from surfpose_ros.category.distractors import Distractors
+from surfpose_ros.category.distributed import Share
 from surfpose_ros.category.draws import Draws
 from surfpose_ros.category.loss import CLUTTER
 from surfpose_ros.category.recolour import degrade, filtered, recolour
@@ -87,9 +88,11 @@ class Augmenter:
         stride: int,
         generator: torch.Generator,
         distractors: Distractors,
+        share: Share | None = None,
     ) -> None:
+        """The views to come are a `share` of a batch, all of it if None."""
         self.settings, self.size, self.stride = settings, size, stride
-        self.draws = Draws(generator)
+        self.draws = Draws(generator, share)
         self.backgrounds = Backgrounds(self.draws, distractors, settings.colour, settings.any_hue)
 
     def __call__(self, views: TrainingViews) -> AugmentedBatch:

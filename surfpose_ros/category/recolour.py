@@ -55,16 +55,20 @@ def filtered(images: Tensor, draws: Draws, chance: float) -> Tensor:
     Random convolution (Xu et al., ICLR 2021, "Robust and generalizable visual representation learning via
     random convolutions"): weights of variance one over their number, a mixing share from 0 to 1.
     """
-    chosen = torch.nonzero(draws.uniform(len(images)) < chance)[:, 0]
+    # How many are chosen is the whole batch's affair, of which these may be a share.
+    whole, rows = draws.whole_batch(len(images))
+    chosen = torch.nonzero(whole.uniform(rows.whole) < chance)[:, 0]
     images = images.clone()
     for side, index in zip(FILTERS, chosen.tensor_split(len(FILTERS)), strict=True):
-        count = len(index)
-        weights = draws.normal(3 * count, 3, side, side) / (3 * side * side) ** 0.5
-        share = draws.uniform(count, 1, 1, 1)
-        if not count:
+        weights = whole.normal(3 * len(index), 3, side, side) / (3 * side * side) ** 0.5
+        share = whole.uniform(len(index), 1, 1, 1)
+        here = (index >= rows.first) & (index < rows.first + len(images))
+        index, share = index[here] - rows.first, share[here]
+        if not len(index):
             continue
+        weights = weights.unflatten(0, (-1, 3))[here].flatten(0, 1)
         picture = images[index] - 0.5
-        through = conv2d(picture.flatten(0, 1)[None], weights, padding=side // 2, groups=count)
+        through = conv2d(picture.flatten(0, 1)[None], weights, padding=side // 2, groups=len(index))
         mixed = share * picture + (1 - share) * through.view_as(picture)
         images[index] = (mixed + 0.5).clamp(0, 1)
     return images

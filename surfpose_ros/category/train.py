@@ -14,6 +14,7 @@ from surfpose_ros.backbones.registry import DEFAULT_BACKBONE, backbone_checksum,
 from surfpose_ros.category.augment import Augmentation, Augmenter
 from surfpose_ros.category.checkpoint import Checkpoint
 from surfpose_ros.category.distractors import make_distractors
+from surfpose_ros.category.distributed import Share
 from surfpose_ros.category.loss import neighbour_targets, place_loss, vertex_loss
 from surfpose_ros.category.mirror import find_mirror
 from surfpose_ros.category.model import TEMPERATURE, CategoryInfo, CategoryModel
@@ -75,10 +76,12 @@ def train_category(
     device: torch.device,
     progress: Progress = silent,
     checkpoint: Checkpoint | None = None,
+    share: Share | None = None,
 ) -> tuple[CategoryModel, TrainingViews]:
     """Train on the videos that the alignment kept; `videos` may be read lazily, one by one.
 
-    With a `checkpoint`, the training's state is kept there and taken up again.
+    With a `checkpoint`, the training's state is kept there and taken up again. With a `share` of several
+    processes, all of them call this with the same arguments.
 
     Returns:
         The model, its scores not calibrated yet, and the views that it was trained on.
@@ -89,7 +92,7 @@ def train_category(
     chosen = (video for video in videos if video.name in kept)
     views = collect_views(chosen, surfaces, kept, template)
     info = describe(alignment, surfaces, template, settings)
-    return fit(views, template, info, settings, device, progress, checkpoint), views
+    return fit(views, template, info, settings, device, progress, checkpoint, share), views
 
 
 def describe(
@@ -126,13 +129,15 @@ def fit(
     device: torch.device,
     progress: Progress = silent,
     checkpoint: Checkpoint | None = None,
+    share: Share | None = None,
 ) -> CategoryModel:
     """Optimise network, vertex and clutter features on labelled views.
 
     Stopped and taken up again at a `checkpoint`, it gives the same model as in one go.
     """
     with deterministic(settings.seed, device):
-        model = _Trainer(views, template, info, settings, device).run(progress, checkpoint)
+        trainer = _Trainer(views, template, info, settings, device, share or Share())
+        model = trainer.run(progress, checkpoint)
         return replace(model, info=replace(info, mirror=find_mirror(model, views)))
 
 
@@ -144,14 +149,10 @@ class _Trainer:
         info: CategoryInfo,
         settings: TrainSettings,
         device: torch.device,
+        share: Share,
     ) -> None:
-        self.views, self.template, self.info, self.settings, self.device = (
-            views,
-            template,
-            info,
-            settings,
-            device,
-        )
+        self.views, self.template, self.info, self.settings = views, template, info, settings
+        self.device, self.share = device, share
         self.generator = torch.Generator(device).manual_seed(settings.seed)
         backbone = load_backbone(settings.backbone, device)
         self.network = CategoryNetwork(backbone, settings.dimension).to(device)
@@ -167,6 +168,7 @@ class _Trainer:
             8,
             self.generator,
             make_distractors(settings.seed),
+            share,
         )
         adapted = backbone.finetune_parameters()
         for parameter in adapted:
@@ -193,7 +195,7 @@ class _Trainer:
         for step in range(done, self.settings.steps):
             self._set_rates(step)
             loss = self._step()
-            if checkpoint and (step + 1) % checkpoint.every == 0:
+            if checkpoint and self.share.first and (step + 1) % checkpoint.every == 0:
                 checkpoint.save(step + 1, *state)
             if step % 10 == 9 or step + 1 == self.settings.steps:
                 progress("train", step + 1, self.settings.steps, f"loss {float(loss):.3f}")
@@ -211,7 +213,7 @@ class _Trainer:
         chosen = torch.multinomial(
             self.chances, self.settings.batch, replacement=True, generator=self.generator
         ).to(self.views.images.device)
-        batch = self.views.subset(chosen).to(self.device)
+        batch = self.views.subset(self.share.of(chosen)).to(self.device)
         images, labels, boxes, seen, _ = self.augment(batch)
         # Channels last and bfloat16 are 2.5 times faster on a CPU that knows them, and more on a GPU.
         with torch.autocast(self.device.type, torch.bfloat16):
@@ -230,6 +232,7 @@ class _Trainer:
         loss = vertex_term + self.settings.place_weight * place_term
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self.share.average_gradients(self._learnt().values())
         self.optimiser.step()
         return loss.detach()
 

@@ -12,8 +12,9 @@ from surfpose_ros.alignment.joint import AGREES_DEG
 from surfpose_ros.alignment.many import align_surfaces
 from surfpose_ros.alignment.picture import write_picture
 from surfpose_ros.alignment.settings import settings_of
-from surfpose_ros.cli.console import JsonOption, out, print_json, progress_bars
+from surfpose_ros.cli.console import JsonOption, RayOption, out, print_json, progress_bars
 from surfpose_ros.errors import SurfposeError
+from surfpose_ros.fan_out import fan_out_of
 from surfpose_ros.surface.surface import Surface, load_surface
 
 app = typer.Typer()
@@ -45,9 +46,12 @@ def align(
     up: Annotated[str | None, typer.Option(help="Which axis of the picture points up, if not +z.")] = None,
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
+    ray: RayOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Bring all surfaces of a category into one canonical frame, with no label.
+
+    Pairs that are done are kept beside the alignment until it is whole: stopped, it goes on from there.
 
     Look at the picture. If the objects do not face along x, name the axis along which they do with --front;
     the axes are those of the picture drawn without --front and --up.
@@ -58,7 +62,8 @@ def align(
     )
     rotation = relabelling(front, up)
     with progress_bars(quiet=as_json) as progress:
-        alignment = align_surfaces(loaded, settings, progress, device)
+        kept = out_path.with_suffix(".pairs")
+        alignment = align_surfaces(loaded, settings, progress, device, fan_out_of(ray, device), kept)
     if front or up:
         said = {name: f"{axis}, as asked" for name, axis in (("front", front), ("up", up)) if axis}
         alignment = alignment.relabelled(rotation, said)

@@ -41,6 +41,14 @@ BENCHMARKS = {
         "surfpose_ros.evaluation.train_benchmark",
         "Accuracy and training time by the number of objects learnt from.",
     ),
+    "growth": (
+        "surfpose_ros.evaluation.growth_benchmark",
+        "Time and memory against videos, vertices, objects and categories.",
+    ),
+    "cluster": (
+        "surfpose_ros.evaluation.cluster_benchmark",
+        "Surfaces on a Ray cluster against one process.",
+    ),
     "published-alignment": (
         "surfpose_ros.evaluation.published_alignment",
         "Score the paper's released alignments.",

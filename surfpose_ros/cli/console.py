@@ -21,6 +21,13 @@ err = Console(stderr=True, highlight=False, markup=False)
 LINE_SECONDS = 10.0
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
+RayOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Spread the work over a Ray cluster: local (the cores of this machine), auto, or host:port.",
+    ),
+]
 
 
 def print_json(content: dict[str, Any]) -> None:

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from surfpose_ros.backbones.registry import BACKBONES, DEFAULT_BACKBONE
-from surfpose_ros.cli.console import JsonOption, err, out, print_json, progress_bars
+from surfpose_ros.cli.console import JsonOption, RayOption, err, out, print_json, progress_bars
+from surfpose_ros.fan_out import fan_out_of
 from surfpose_ros.geometry.visibility import BACKENDS
 from surfpose_ros.surface.batch import reconstruct_captures
 from surfpose_ros.surface.reconstruct import SHAPES, ReconstructSettings
@@ -44,6 +45,7 @@ def reconstruct(
         str, typer.Option(help=f"What finds the visible vertices: {', '.join(BACKENDS)}.")
     ] = "auto",
     device: Annotated[str, typer.Option(help="torch device of the backbone: cpu, cuda, cuda:1.")] = "cpu",
+    ray: RayOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Turn captures into surfaces: cameras, masks, mesh, features.
@@ -55,7 +57,9 @@ def reconstruct(
     folders = find_captures(captures)
     settings = ReconstructSettings(max_vertices=vertices, shape=shape, visibility=visibility)
     with progress_bars(quiet=as_json) as progress:
-        report = reconstruct_captures(folders, out_dir, settings, backbone, device, poses, masks, progress)
+        report = reconstruct_captures(
+            folders, out_dir, settings, backbone, device, poses, masks, progress, fan_out_of(ray, device)
+        )
     if as_json:
         print_json({"made": report.made, "kept": report.kept, "failed": report.failed})
     else:

@@ -8,10 +8,11 @@ import typer
 
 from surfpose_ros.alignment.settings import AlignmentSettings
 from surfpose_ros.backbones.registry import DEFAULT_BACKBONE
-from surfpose_ros.cli.console import JsonOption, err, out, print_json, progress_bars
+from surfpose_ros.cli.console import JsonOption, RayOption, err, out, print_json, progress_bars
 from surfpose_ros.cli.reconstruct import BackboneOption, MasksOption, PosesOption, check_sources
 from surfpose_ros.cli.train import DeviceOption, PresetOption, SeedOption, StepsOption, train_settings
 from surfpose_ros.evaluation.own_frames import measure_own_frames
+from surfpose_ros.fan_out import fan_out_of
 from surfpose_ros.retrain import RetrainSettings, retrain
 from surfpose_ros.surface.reconstruct import ReconstructSettings
 from surfpose_ros.video.capture import find_captures
@@ -34,6 +35,7 @@ def retrain_command(
     steps: StepsOption = None,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
+    ray: RayOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """From captures to a category model: reconstruct, align, train.
@@ -51,7 +53,8 @@ def retrain_command(
     )
     folders = find_captures(captures)
     with progress_bars(quiet=as_json) as progress:
-        report = retrain(folders, category, out_dir, work, settings, progress)
+        fan_out = fan_out_of(ray, chosen)
+        report = retrain(folders, category, out_dir, work, settings, progress, fan_out=fan_out)
         figures = measure_own_frames(out_dir, folders, work / "surfaces", chosen, progress, masks)
     if as_json:
         print_json(

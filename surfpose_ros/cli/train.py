@@ -1,5 +1,6 @@
 """`surfpose train`: aligned surfaces to a category model."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,10 +9,12 @@ import torch
 import typer
 
 from surfpose_ros.alignment.alignment import read_alignment
+from surfpose_ros.category.distributed import joined_processes
 from surfpose_ros.category.model import save_category_model
 from surfpose_ros.category.train import PRESETS, TrainSettings
 from surfpose_ros.cli.console import JsonOption, out, print_json, progress_bars
 from surfpose_ros.errors import SurfposeError
+from surfpose_ros.progress import Progress
 from surfpose_ros.retrain import learn
 from surfpose_ros.surface.surface import load_surface
 from surfpose_ros.video.capture import find_captures
@@ -50,7 +53,10 @@ def train(
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Learn a category model from captures, their surfaces and their alignment."""
+    """Learn a category model from captures, their surfaces and their alignment.
+
+    Over several GPUs: torchrun --nproc-per-node 2 -m surfpose_ros.cli.main train ...
+    """
     settings, chosen = train_settings(preset, steps, seed, device)
     aligned = read_alignment(alignment)
     names = sorted(aligned.canonical_from_video)
@@ -60,10 +66,49 @@ def train(
             raise SurfposeError(f"{alignment} holds {name}, and no capture of that name was given")
     loaded = {name: load_surface(surfaces, name) for name in names}
     videos = (read_capture(folders[name], poses="none") for name in names)
-    with progress_bars(quiet=as_json) as progress:
-        model = learn(videos, loaded, aligned, settings, torch.device(chosen), progress)
+    with (
+        joined_processes(chosen) as (share, own_device),
+        progress_bars(quiet=as_json or not share.first) as progress,
+    ):
+        pace = _Pace(progress)
+        model = learn(videos, loaded, aligned, settings, own_device, pace, share=share)
+    if not share.first:
+        return
     save_category_model(model, out_dir)
     if as_json:
-        print_json({"model": str(out_dir), "category": model.name, "trained_on": names})
+        print_json(
+            {
+                "model": str(out_dir),
+                "category": model.name,
+                "trained_on": names,
+                "processes": share.ranks,
+                "steps_per_second": pace.steps_per_second,
+            }
+        )
     else:
         out.print(f"{out_dir}: {model.name} learnt from {len(names)} captures", soft_wrap=True)
+        if pace.steps_per_second:
+            each = f"{1 / pace.steps_per_second:.3f} s a step of {settings.batch} images"
+            out.print(f"{each}, processes: {share.ranks}", soft_wrap=True)
+
+
+class _Pace:
+    """A `Progress` that also measures the training's steps a second, from its first report to its last."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._reports: list[tuple[float, int]] = []
+
+    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
+        """Pass it on."""
+        if stage == "train":
+            self._reports.append((time.perf_counter(), done))
+        self._progress(stage, done, total, note)
+
+    @property
+    def steps_per_second(self) -> float | None:
+        """None if there were too few steps to tell."""
+        if len(self._reports) < 2:
+            return None
+        (start, first), (end, last) = self._reports[0], self._reports[-1]
+        return (last - first) / (end - start)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from surfpose_ros.evaluation.metrics import FLIP_DEG
@@ -53,6 +54,25 @@ def reliability(outcomes: Sequence[Outcome], bins: int = 8) -> Figure:
     axes.set(xlabel="score", ylabel="right within 30 degrees, %", xlim=(0, 1), ylim=(0, 108))
     axes.legend(frameon=False)
     return figure
+
+
+def growth(axis: str, sizes: Sequence[float], values: Sequence[float], unit: str) -> Figure:
+    """A measured value against a size, both logarithmic, and how it would grow in proportion."""
+    figure, axes = _figure()
+    axes.loglog(sizes, values, marker="o", label="measured")
+    proportional = [values[-1] * size / sizes[-1] for size in sizes]
+    axes.loglog(sizes, proportional, color="grey", linewidth=1, linestyle="--", label="in proportion")
+    axes.set(xlabel=axis, ylabel=unit)
+    axes.set_xticks(sizes, [f"{size:g}" for size in sizes])
+    axes.legend(frameon=False)
+    return figure
+
+
+def as_picture(figure: Figure) -> np.ndarray:
+    """The figure drawn, ``(H, W, 3)`` uint8 RGB."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def _bars(

@@ -74,7 +74,7 @@ def run(
         "rounds": rounds,
         "max_objects": max_objects,
         "objects_per_picture": found / (len(pictures) * rounds),
-        "memory_mib": _peak_memory_mib(device),
+        "memory_mib": peak_memory_mib(device),
         "milliseconds": {way: _summary(stages) for way, stages in times.items()},
     }
     return BenchmarkResult("live", figures, [_table(figures)])
@@ -140,8 +140,8 @@ def _table(figures: Mapping[str, Any]) -> Table:
     return Table(f"Live poses of {', '.join(figures['models'])}", columns, rows, note)
 
 
-def _peak_memory_mib(device: str) -> float:
-    """Of the GPU if it is one, else of the process."""
+def peak_memory_mib(device: str) -> float:
+    """The most memory so far, of the GPU if it is one, else of the process."""
     if device.startswith("cuda"):
         return torch.cuda.max_memory_allocated() / 2**20
     unit = 1 if sys.platform == "darwin" else 2**10

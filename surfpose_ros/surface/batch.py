@@ -4,10 +4,13 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
+from surfpose_ros.backbones.interface import Backbone
 from surfpose_ros.backbones.registry import DEFAULT_BACKBONE, backbone_checksum, load_backbone
 from surfpose_ros.errors import SurfposeError
+from surfpose_ros.fan_out import FanOut, in_process
 from surfpose_ros.geometry.visibility import choose_backend
 from surfpose_ros.progress import Progress, silent
 from surfpose_ros.surface.picture import surface_picture
@@ -45,6 +48,7 @@ def reconstruct_captures(
     poses: str = "auto",
     masks: str = "auto",
     progress: Progress = silent,
+    fan_out: FanOut = in_process,
 ) -> BatchReport:
     """Make the surface of each capture in `out`, named after the capture's folder, and a picture of it.
 
@@ -57,6 +61,7 @@ def reconstruct_captures(
         poses: a pose source, or auto for each capture's own.
         masks: a mask method, or auto for what each capture allows.
         progress: told of each capture.
+        fan_out: who does it; workers must see the captures and `out` where they are here.
 
     Raises:
         SurfposeError: two captures of one name, or a visibility backend that does not work here.
@@ -69,29 +74,60 @@ def reconstruct_captures(
                 f"two captures are called {name!r}; surfaces are named after them: rename one"
             )
     choose_backend(settings.visibility, device)  # before any work, if it cannot be had
-    backbone = load_backbone(backbone_name, device)
+    backbone = _backbone(backbone_name, device)
     recipe = json.dumps(
         [RECIPE, FORMAT_VERSION, asdict(settings), poses, masks, backbone_checksum(backbone)]
     )
-    report = BatchReport([], [], {})
+    reconstruction = _Reconstruction(out, settings, backbone_name, device, poses, masks, recipe)
     progress("surfaces", 0, len(captures))
-    for done, (capture, name) in enumerate(zip(captures, names, strict=True), start=1):
-        try:
-            digest = capture_digest(capture, recipe)
-            if surface_made_from(out, name) == digest:
-                report.kept.append(name)
-            else:
-                video = read_capture(capture, poses, masks)
-                surface = reconstruct(video, backbone, settings)
-                save_picture(
-                    out / f"{name}.png", surface_picture(surface, with_surface_masks(video, surface))
-                )
-                save_surface(surface, out, digest)
-                report.made.append(name)
-        except SurfposeError as error:
-            report.failed[str(capture)] = str(error)
-        progress("surfaces", done, len(captures), name)
+    made: dict[Path, bool | SurfposeError] = {}
+    for capture, result in fan_out(reconstruction, captures):
+        made[capture] = result
+        progress("surfaces", len(made), len(captures), capture.resolve().name)
+    report = BatchReport([], [], {})
+    for capture, name in zip(captures, names, strict=True):
+        result = made[capture]
+        if isinstance(result, SurfposeError):
+            report.failed[str(capture)] = str(result)
+        elif surface_made_from(out, name) is None:
+            report.failed[str(capture)] = (
+                f"{name}: a worker made its surface, and it is not in {out} here; all machines must share "
+                "the folders of captures and surfaces"
+            )
+        else:
+            (report.made if result else report.kept).append(name)
     return report
+
+
+@dataclass(frozen=True)
+class _Reconstruction:
+    """From a capture to its files in `out`, in any process; the attributes as in `reconstruct_captures`."""
+
+    out: Path
+    settings: ReconstructSettings
+    backbone_name: str
+    device: str
+    poses: str
+    masks: str
+    recipe: str
+
+    def __call__(self, capture: Path) -> bool:
+        """Whether the surface was made now; if not, it was there."""
+        name, digest = capture.resolve().name, capture_digest(capture, self.recipe)
+        if surface_made_from(self.out, name) == digest:
+            return False
+        video = read_capture(capture, self.poses, self.masks)
+        surface = reconstruct(video, _backbone(self.backbone_name, self.device), self.settings)
+        picture = surface_picture(surface, with_surface_masks(video, surface))
+        save_picture(self.out / f"{name}.png", picture)
+        save_surface(surface, self.out, digest)
+        return True
+
+
+@lru_cache(maxsize=1)
+def _backbone(name: str, device: str) -> Backbone:
+    """Loaded once a process."""
+    return load_backbone(name, device)
 
 
 def capture_digest(capture: Path, recipe: str = "") -> str:

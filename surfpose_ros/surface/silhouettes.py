@@ -80,9 +80,14 @@ def silhouette_views(frames: list[Frame], size: int, margin: float = 0.15) -> Si
 
 def signed_distance(mask: np.ndarray) -> np.ndarray:
     """Distance of each pixel to the edge of a mask ``(H, W)`` bool, pixels, positive inside, float32."""
-    inside = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    outside = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return np.where(mask, inside - 0.5, 0.5 - outside).astype(np.float32)
+    return np.where(mask, _distance(mask) - 0.5, 0.5 - _distance(~mask)).astype(np.float32)
+
+
+def _distance(mask: np.ndarray) -> np.ndarray:
+    """Distance of each pixel of a mask to the nearest one outside it, ``(H, W)`` float64."""
+    found = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    # OpenCV's last digit changes from run to run; the square of a distance between pixels is whole.
+    return np.sqrt(np.rint(found.astype(np.float64) ** 2))
 
 
 def mesh_silhouettes(mesh: Mesh, views: SilhouetteViews) -> np.ndarray:

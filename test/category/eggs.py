@@ -1,11 +1,15 @@
 """A small category that needs no data: ellipsoids seen by known cameras."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 import trimesh
 
+from surfpose_ros.alignment.alignment import Alignment
 from surfpose_ros.category.augment import Augmentation
-from surfpose_ros.category.train import TrainSettings
+from surfpose_ros.category.distributed import Share
+from surfpose_ros.category.train import TrainSettings, train_category
 from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.geometry.meshes import Mesh, mesh_from_trimesh
 from surfpose_ros.geometry.rotations import camera_from_object_views
@@ -42,3 +46,23 @@ def ellipsoid_video(
     valid = np.ones((len(mesh.vertices), 1), bool)
     surface = Surface(name, "egg", "mobilenet_v2", mesh, features, valid, seen, metric=True)
     return ObjectVideo(name, "egg", frames, "dataset", metric=True), surface
+
+
+def learnt_weights(share: Share, rates: float = 1.0) -> np.ndarray:
+    """All weights of the head, the vertices and the clutter after a few steps; rates multiplied."""
+    made = [ellipsoid_video("long", (1.0, 0.5, 0.4)), ellipsoid_video("short", (0.9, 0.6, 0.4))]
+    surfaces = {surface.name: surface for _, surface in made}
+    transforms = {name: np.diag([1 / s.mesh.diagonal] * 3 + [1.0]) for name, s in surfaces.items()}
+    alignment = Alignment("egg", transforms, {"long": 1.0, "short": 1.0}, axes={"up": "known"})
+    settings = replace(
+        TINY,
+        steps=8,
+        batch=8,
+        head_rate=rates * TINY.head_rate,
+        vertex_rate=rates * TINY.vertex_rate,
+        backbone_rate=rates * TINY.backbone_rate,
+    )
+    videos = [video for video, _ in made]
+    model, _ = train_category(videos, surfaces, alignment, settings, torch.device("cpu"), share=share)
+    weights = [*model.network.head.parameters(), model.vertex_features, model.clutter_features]
+    return torch.cat([weight.detach().flatten() for weight in weights]).numpy()

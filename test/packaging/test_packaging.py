@@ -31,7 +31,13 @@ FROM_DEBIAN = {
     "matplotlib": "python3-matplotlib",
 }
 # Imported only where installed: module, and the extra that brings it.
-OPTIONAL = {"huggingface_hub": "dinov2", "pycolmap": "sfm", "google": "datasets", "open3d": "open3d"}
+OPTIONAL = {
+    "huggingface_hub": "dinov2",
+    "pycolmap": "sfm",
+    "google": "datasets",
+    "open3d": "open3d",
+    "ray": "ray",
+}
 
 
 def requirements(text):

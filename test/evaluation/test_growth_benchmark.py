@@ -1,0 +1,37 @@
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from surfpose_ros.alignment.many import align_surfaces
+from surfpose_ros.alignment.settings import AlignmentSettings
+from surfpose_ros.cli import benchmark
+from surfpose_ros.errors import SurfposeError
+from surfpose_ros.evaluation.growth_benchmark import made_up_surface, run
+
+
+def test_made_up_bodies_of_any_size_align():
+    bodies = [made_up_surface(seed, 100, dimension=16) for seed in range(4)]
+    assert {len(body.mesh.vertices) for body in bodies} == {100}
+    fast = AlignmentSettings(samples=200, refine_steps=10, joint_steps=20, field_size=24)
+    assert min(align_surfaces(bodies, fast).confidence.values()) == 1
+
+
+def test_the_command_measures_every_size_and_draws_it(monkeypatch, tmp_path):
+    files = {"--json": tmp_path / "growth.json", "--html": tmp_path / "growth.html"}
+    command = ["growth", "--axis", "vertices", "--most", "500"]
+    command += [str(word) for pair in files.items() for word in pair]
+    monkeypatch.setattr("sys.argv", ["surfpose", "benchmark", *command])
+    result = CliRunner().invoke(benchmark.app, command)
+    assert result.exit_code == 0, result.output
+    measured = json.loads(files["--json"].read_text())["growth"]
+    assert list(measured) == ["vertices"]
+    assert list(measured["vertices"]) == ["250", "500"]
+    assert set(measured["vertices"]["250"]) == {"pairs", "together", "all", "memory_mib"}
+    assert files["--html"].read_text().count("<img") == 2
+
+
+@pytest.mark.parametrize(("axis", "reason"), [("views", "one of videos"), ("objects", "needs --model")])
+def test_an_axis_that_cannot_be_measured_is_refused(axis, reason):
+    with pytest.raises(SurfposeError, match=reason):
+        run(axis=[axis])
