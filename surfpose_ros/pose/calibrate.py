@@ -23,8 +23,9 @@ from surfpose_ros.pose.score import EVIDENCE
 from surfpose_ros.progress import Progress, silent, track
 
 RIGHT_DEG = 30.0
-# Upright and in their own proportions, so that the true rotation is known; otherwise as in training.
-PICTURES = Augmentation(roll_deg=0.0, aspect=0.0, far=0.7, absent=0.25)
+# Upright and in their own proportions, so that the true rotation is known; whole and unfiltered, as cameras
+# give them; otherwise as in training.
+PICTURES = Augmentation(roll_deg=0.0, aspect=0.0, far=0.7, absent=0.25, filter=0.0, cut=0.0)
 PRIOR = 0.1  # strength of the pull towards small weights, so that perfect separation stays finite
 
 
