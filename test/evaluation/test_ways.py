@@ -227,7 +227,15 @@ def test_turns_that_change_nothing_cost_nothing_in_regression():
 
 def test_pictures_turn_by_the_rolls_that_they_are_said_to_turn_by():
     turning = Augmentation(
-        roll_deg=180.0, occlude=0.0, absent=0.0, colour=0.0, far=0.0, shift=0.0, aspect=0.0
+        roll_deg=180.0,
+        occlude=0.0,
+        absent=0.0,
+        colour=0.0,
+        far=0.0,
+        shift=0.0,
+        aspect=0.0,
+        filter=0.0,
+        cut=0.0,
     )
     views = painted_views(8)
     views.images[:] = 0
