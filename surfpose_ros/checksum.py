@@ -4,10 +4,11 @@ import hashlib
 from collections.abc import Mapping
 
 import numpy as np
+from torch import Tensor
 
 
-def checksum(tensors: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 over names, types, shapes and values, in whatever order they come.
+def checksum(tensors: Mapping[str, np.ndarray] | Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, types, shapes and values, in whatever order they come; tensors are on the CPU.
 
     Example:
         >>> one, two = np.zeros(3), np.ones((2, 2))
@@ -16,6 +17,7 @@ def checksum(tensors: Mapping[str, np.ndarray]) -> str:
     """
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {tensor.shape} ".encode())
-        digest.update(np.ascontiguousarray(tensor).tobytes())
+        array = np.asarray(tensor)
+        digest.update(f"{name} {array.dtype} {array.shape} ".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import yaml
 
@@ -127,18 +127,30 @@ def locked(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        take_lock(handle)
     except BlockingIOError:
         os.close(handle)
         raise SurfposeError(
             f"{folder}: another process is at work there; wait for it, or name another folder"
         ) from None
-    except OSError:
-        pass
     try:
         yield
     finally:
         os.close(handle)
+
+
+def take_lock(file: int | IO[bytes]) -> None:
+    """Keep a file or folder from every other process that asks, until it is closed or this process ends.
+
+    Raises:
+        BlockingIOError: another process has it.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:  # a file system without locks
+        pass
 
 
 @cache

@@ -43,7 +43,7 @@ class Checkpoint:
             tensors |= {f"{moment}.{name}": content for moment, content in optimiser.state[value].items()}
         contiguous = {name: tensor.contiguous().cpu() for name, tensor in tensors.items()}
         about = {"format_version": FORMAT_VERSION, "made_from": self.made_from}
-        about["sha256"] = _checksum(contiguous)
+        about["sha256"] = checksum(contiguous)
         with atomic_file(self.path) as temporary:
             temporary.write_bytes(save(contiguous, metadata=about))
 
@@ -87,8 +87,4 @@ class Checkpoint:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (OSError, SafetensorError):
             return {}
-        return tensors if about.get("sha256") == _checksum(tensors) else {}
-
-
-def _checksum(tensors: dict[str, Tensor]) -> str:
-    return checksum({name: tensor.numpy() for name, tensor in tensors.items()})
+        return tensors if about.get("sha256") == checksum(tensors) else {}

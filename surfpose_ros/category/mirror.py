@@ -82,7 +82,7 @@ def _reflected(vertices: Tensor, normal: Tensor) -> Tensor:
 @torch.inference_mode()
 def _miss(model: CategoryModel, images: Tensor, labels: Tensor, vertices: Tensor) -> float:
     """Mean distance from the vertex that a cell matches best to the one it shows, in diagonals."""
-    features = model.look(np.ascontiguousarray(images.permute(0, 2, 3, 1).cpu().numpy())).features
+    features = model.network(images.float() / 255).features
     step = labels.shape[-1] // features.shape[-1]
     shown = labels[:, step // 2 :: step, step // 2 :: step]
     cells = features.permute(0, 2, 3, 1)[shown >= 0]

@@ -132,7 +132,7 @@ def save_category_model(model: CategoryModel, folder: Path) -> None:
         tensors["vertex_features"] = model.vertex_features
         tensors["clutter_features"] = model.clutter_features
         contiguous = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-        data = save(contiguous, metadata={"sha256": _checksum(contiguous)})
+        data = save(contiguous, metadata={"sha256": checksum(contiguous)})
         (temporary / WEIGHTS).write_bytes(data)
         save_ply(model.template.mesh, temporary / "template.ply")
         content = asdict(model.info)
@@ -206,7 +206,7 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
     except (OSError, SafetensorError) as error:
         raise _damaged(path, error) from error
     # Models saved before there was a checksum have none.
-    if "sha256" in about and about["sha256"] != _checksum(tensors):
+    if "sha256" in about and about["sha256"] != checksum(tensors):
         raise _damaged(path, ValueError("its checksum is another"))
     return tensors
 
@@ -214,10 +214,6 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
 def _damaged(path: Path, error: Exception) -> SurfposeError:
     reason = " ".join(str(error).split())[:200]
     return SurfposeError(f"{path}: damaged or not a model ({reason})")
-
-
-def _checksum(tensors: dict[str, Tensor]) -> str:
-    return checksum({key: tensor.numpy() for key, tensor in tensors.items()})
 
 
 def _own_weights(network: CategoryNetwork) -> dict[str, Tensor]:

@@ -184,9 +184,7 @@ class _Trainer:
         ]
         self.optimiser = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
         self.rates = settings.head_rate, settings.backbone_rate, settings.vertex_rate
-        # Every video counts the same, however many frames it has.
-        counts = torch.bincount(views.videos).float()
-        self.chances = (1 / counts[views.videos]).to(device)
+        self.chances = views.chances.to(device)
 
     def run(self, progress: Progress, checkpoint: Checkpoint | None) -> CategoryModel:
         self.network.train()

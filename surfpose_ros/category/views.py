@@ -45,6 +45,11 @@ class TrainingViews:
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def chances(self) -> Tensor:
+        """Of each view to be drawn, up to a factor, ``(N,)``: every video counts the same."""
+        return 1 / torch.bincount(self.videos).float()[self.videos]
+
     def subset(self, index: Tensor) -> "TrainingViews":
         """The views with the given indices or mask."""
         return TrainingViews(*(getattr(self, name)[index] for name in self.__dataclass_fields__))

@@ -17,7 +17,7 @@ from surfpose_ros.errors import SurfposeError
 from surfpose_ros.progress import Progress
 from surfpose_ros.retrain import learn
 from surfpose_ros.surface.surface import load_surface
-from surfpose_ros.video.capture import find_captures
+from surfpose_ros.video.capture import captures_by_name
 from surfpose_ros.video.reader import read_capture
 
 app = typer.Typer()
@@ -60,7 +60,7 @@ def train(
     settings, chosen = train_settings(preset, steps, seed, device)
     aligned = read_alignment(alignment)
     names = sorted(aligned.canonical_from_video)
-    folders = {folder.resolve().name: folder for folder in find_captures(captures)}
+    folders = captures_by_name(captures)
     for name in names:
         if name not in folders:
             raise SurfposeError(f"{alignment} holds {name}, and no capture of that name was given")

@@ -3,40 +3,33 @@
 Studio pictures are made harder by parts of photos behind their objects.
 """
 
-import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from surfpose_ros.errors import SurfposeError
-from surfpose_ros.evaluation.samples import PoseSample, read_picture, samples_from_labels, spread
-from surfpose_ros.geometry.cameras import Camera
+from surfpose_ros.evaluation.samples import ChangedSample, PoseSample, samples_from_labels, spread
 from surfpose_ros.video.import_pictures import picture_files
 from surfpose_ros.video.labels import LabelRow, read_labels
 from surfpose_ros.video.pictures import read_mask
 
 
 @dataclass(frozen=True)
-class PastedSample(PoseSample):
+class PastedSample(ChangedSample):
     """A sample whose object stands before a photo when read.
 
     Attributes:
         mask: picture of the object's mask.
-        photos: one of these is behind it.
     """
 
     mask: Path = Path()
-    photos: tuple[Path, ...] = ()
 
-    def read(self) -> tuple[np.ndarray, Camera | None]:
-        """The image with another background; the same one for the same name."""
-        image, camera = super().read()
-        random = np.random.default_rng(zlib.crc32(self.name.encode()))
-        photo = read_picture(self.photos[random.integers(len(self.photos))])
-        return paste(image, read_mask(self.mask), photo, random), camera
+    def changed(self, image: np.ndarray, photo: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """The image with another background."""
+        return paste(image, read_mask(self.mask), photo, random)
 
 
 def category_rows(labels: Path, root: Path | None, category: str) -> list[LabelRow]:
@@ -85,11 +78,7 @@ def paste_samples(rows: Sequence[LabelRow], photos: Path) -> list[PoseSample]:
     if bare:
         raise SurfposeError(f"{bare[0]} has no mask in the labels; its background cannot be replaced")
     return [
-        PastedSample(
-            **{f.name: getattr(sample, f.name) for f in fields(PoseSample)},
-            mask=row.mask or Path(),
-            photos=found,
-        )
+        PastedSample.of(sample, mask=row.mask or Path(), photos=found)
         for sample, row in zip(boxed_samples(rows), rows, strict=True)
     ]
 

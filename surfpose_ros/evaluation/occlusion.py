@@ -1,39 +1,32 @@
 """Test images whose objects are partly covered by patches of other photos."""
 
-import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from surfpose_ros.errors import SurfposeError
-from surfpose_ros.evaluation.samples import PoseSample, read_picture
-from surfpose_ros.geometry.cameras import Camera
+from surfpose_ros.evaluation.samples import ChangedSample, PoseSample
 
 TRIES = 200
 
 
 @dataclass(frozen=True)
-class CoveredSample(PoseSample):
+class CoveredSample(ChangedSample):
     """A sample of which a share of the object's box (the image, where it has none) is covered when read.
 
     Attributes:
         cover: least and greatest share.
-        photos: what covers it is cut from these.
     """
 
     cover: tuple[float, float] = (0.0, 0.0)
-    photos: tuple[Path, ...] = ()
 
-    def read(self) -> tuple[np.ndarray, Camera | None]:
-        """The image with patches; the same ones for the same name."""
-        image, camera = super().read()
+    def changed(self, image: np.ndarray, photo: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """The image with patches of the photo."""
         box = self.box or (0.0, 0.0, float(image.shape[1]), float(image.shape[0]))
-        random = np.random.default_rng(zlib.crc32(self.name.encode()))
-        photo = read_picture(self.photos[random.integers(len(self.photos))])
-        return cover_box(image, box, self.cover, photo, random), camera
+        return cover_box(image, box, self.cover, photo, random)
 
 
 def cover_samples(
@@ -50,12 +43,7 @@ def cover_samples(
     found = tuple(sorted(path for path in photos.glob("*") if path.suffix.lower() in (".jpg", ".png")))
     if not found:
         raise SurfposeError(f"{photos}: no photos (jpg, png) to cover objects with")
-    return [
-        CoveredSample(
-            **{f.name: getattr(sample, f.name) for f in fields(PoseSample)}, cover=cover, photos=found
-        )
-        for sample in samples
-    ]
+    return [CoveredSample.of(sample, cover=cover, photos=found) for sample in samples]
 
 
 def cover_box(

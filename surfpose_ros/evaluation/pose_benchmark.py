@@ -55,7 +55,10 @@ LEARNING = ("retrieval", "regression")  # ways that need the training views
 
 @dataclass(frozen=True)
 class Maker:
-    """Makes ways as they are asked for."""
+    """Makes ways as they are asked for.
+
+    Only our own search asks a crop's mirror image too: no other way is made to wait for it.
+    """
 
     model: CategoryModel
     views: TrainingViews | None
@@ -69,7 +72,7 @@ class Maker:
             return PoseEstimator([self.model])
         makers: Mapping[str, Callable[[], Any]] = {
             "coarse": lambda: CoarseSearch(self.model),
-            "pnp": lambda: PnP(self.model),
+            "pnp": lambda: PnP(without_mirror(self.model)),
             "render": lambda: self.reference,
             "retrieval": self._retrieval,
             "regression": self._regression,
@@ -78,7 +81,7 @@ class Maker:
 
     def _retrieval(self) -> Retrieval:
         assert self.views is not None
-        return Retrieval(self.model, self.views, self.progress)
+        return Retrieval(without_mirror(self.model), self.views, self.progress)
 
     def _regression(self) -> Regression:
         assert self.views is not None
@@ -143,15 +146,14 @@ def run(
         if captures is None or surfaces is None:
             raise SurfposeError("retrieval and regression need --captures and --surfaces of the training")
         views = training_views(loaded, captures, surfaces)
-    training = replace(
-        TrainSettings(),
+    training = TrainSettings(
         backbone=loaded.info.backbone,
         input_size=loaded.info.input_size,
         steps=steps,
         batch=batch,
         seed=seed,
     )
-    reference = RenderAndCompare(loaded)
+    reference = RenderAndCompare(without_mirror(loaded))
     maker = Maker(loaded, views, training, reference, progress)
     estimators = {name: maker.make(name) for name in chosen}
     outcomes = take_turns(estimators, samples, frame, source, progress)
@@ -167,6 +169,11 @@ def run(
     if "render" in chosen:  # the first image was the warm-up
         figures["ways"]["render"]["ray_casting_seconds"] = float(np.median(reference.rendering[1:]))
     return BenchmarkResult("pose", figures, [_table(figures)])
+
+
+def without_mirror(model: CategoryModel) -> CategoryModel:
+    """The model, its crops looked at once."""
+    return replace(model, info=replace(model.info, mirror=None))
 
 
 def unseen_rows(model: CategoryModel, labels: Path, root: Path, videos: Sequence[str]) -> list[LabelRow]:

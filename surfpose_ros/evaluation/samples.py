@@ -1,8 +1,10 @@
 """One labelled image of a test set, whatever data set it comes from."""
 
+import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 
@@ -65,6 +67,33 @@ class PoseSample:
         if self.matrix is None:
             return image, None
         return image, Camera(self.matrix, image.shape[1], image.shape[0])
+
+
+@dataclass(frozen=True)
+class ChangedSample(PoseSample):
+    """A sample whose image is changed with a photo when read, the same way for the same name.
+
+    Attributes:
+        photos: one of these serves.
+    """
+
+    photos: tuple[Path, ...] = ()
+
+    @classmethod
+    def of(cls, sample: PoseSample, **more: Any) -> Self:
+        """The sample with what this kind knows beside."""
+        return cls(**{f.name: getattr(sample, f.name) for f in fields(PoseSample)}, **more)
+
+    def read(self) -> tuple[np.ndarray, Camera | None]:
+        """The changed image and its camera."""
+        image, camera = super().read()
+        random = np.random.default_rng(zlib.crc32(self.name.encode()))
+        photo = read_picture(self.photos[random.integers(len(self.photos))])
+        return self.changed(image, photo, random), camera
+
+    def changed(self, image: np.ndarray, photo: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """What becomes of the image."""
+        raise NotImplementedError
 
 
 def read_picture(path: Path) -> np.ndarray:

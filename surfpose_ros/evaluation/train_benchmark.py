@@ -32,7 +32,7 @@ from surfpose_ros.pose.estimator import PoseEstimator
 from surfpose_ros.progress import Progress, silent
 from surfpose_ros.retrain import RetrainSettings, retrain
 from surfpose_ros.surface.batch import reconstruct_captures
-from surfpose_ros.video.capture import find_captures
+from surfpose_ros.video.capture import captures_by_name
 from surfpose_ros.video.labels import LabelRow
 
 TIME_VERSION = 1
@@ -101,7 +101,7 @@ def run(
     """Train on some objects, judge by others; all that is made stays in `work`."""
     if (test == 0) == (test_labels is None):
         raise SurfposeError("what judges the models? Either --test COUNT or --test-labels FILE")
-    folders = {folder.resolve().name: folder for folder in find_captures([captures])}
+    folders = captures_by_name([captures])
     chosen = make_splits(sorted(folders), test, splits, seed)
     sizes = _sizes(objects, len(chosen[0].train))
     if test and labels.suffix == ".json":

@@ -148,3 +148,8 @@ def find_captures(paths: list[Path]) -> list[Path]:
     if not found:
         raise SurfposeError(f"no captures in {', '.join(map(str, paths))}")
     return list(dict.fromkeys(found))
+
+
+def captures_by_name(paths: list[Path]) -> dict[str, Path]:
+    """The folders that `find_captures` finds, by the names of their videos."""
+    return {folder.resolve().name: folder for folder in find_captures(paths)}

@@ -4,11 +4,12 @@ A file of records, each with its length, is readable up to the last whole one wh
 a 1080p image costs one copy where a chunking writer makes five. Format: https://mcap.dev/spec.
 """
 
-import fcntl
 import struct
 from dataclasses import dataclass, field
 from io import BufferedRandom
 from pathlib import Path
+
+from surfpose_ros.files import take_lock
 
 _MAGIC = b"\x89MCAP0\r\n"
 _LIBRARY = "surfpose_ros"
@@ -169,12 +170,10 @@ def is_ours(path: Path) -> bool:
 def _locked(file: BufferedRandom) -> BufferedRandom:
     """The file, ours alone until it is closed or the process ends, however it does."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        take_lock(file)
     except BlockingIOError:
         file.close()
         raise
-    except OSError:  # a file system without locks
-        pass
     return file
 
 

@@ -88,7 +88,7 @@ def train_regression(
         rates = settings.head_rate, settings.backbone_rate
         groups = [{"params": list(network.head.parameters())}, {"params": adapted}]
         optimiser = torch.optim.AdamW(groups, lr=0.0, weight_decay=settings.weight_decay)
-        chances = (1 / torch.bincount(views.videos).float())[views.videos].to(device)
+        chances = views.chances.to(device)
         turns = symmetry.rotations().float().to(device)
         for step in range(settings.steps):
             for group, rate in zip(optimiser.param_groups, rates, strict=True):

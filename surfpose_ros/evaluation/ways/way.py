@@ -19,7 +19,7 @@ from surfpose_ros.pose.estimator import assumed_camera, check_box
 from surfpose_ros.pose.localise import STRIDE
 from surfpose_ros.pose.looking import Box, CropView, look_at
 from surfpose_ros.surface.surface import load_surface
-from surfpose_ros.video.capture import find_captures
+from surfpose_ros.video.capture import captures_by_name
 from surfpose_ros.video.reader import read_capture
 
 # The rotation camera_from_object, (3, 3), of the object in a box; None if the way finds none.
@@ -75,7 +75,7 @@ def training_views(model: CategoryModel, captures: Path, surfaces: Path) -> Trai
         SurfposeError: one of its captures or surfaces is missing.
     """
     kept = {name: np.array(pose) for name, pose in sorted(model.info.captures.items())}
-    folders = {folder.resolve().name: folder for folder in find_captures([captures])}
+    folders = captures_by_name([captures])
     missing = [name for name in kept if name not in folders]
     if missing:
         raise SurfposeError(f"{captures}: no {missing[0]}, of which the model learnt")
