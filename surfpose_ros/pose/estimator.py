@@ -79,7 +79,9 @@ class PoseEstimator:
         for search in self.searches:
             wanted = self._places(image, search.model, boxes, expected)
             clock.lap("localise")
-            views = look_at(image, wanted, boxes is not None, whole, search.model)
+            # Who follows an object has many images to be sure by: one look at each is enough.
+            mirror = boxes is not None or expected is None
+            views = look_at(image, wanted, boxes is not None, whole, search.model, mirror)
             clock.lap("network")
             found = [self._pose(view, search, camera, depth) for view in views]
             clock.lap("pose")

@@ -25,7 +25,7 @@ class CropView:
 
     Attributes:
         features: unit, ``(D, h, w)``.
-        mirrored: of the mirrored crop; None where the category has no mirror plane.
+        mirrored: of the mirrored crop; None where the category has no mirror plane, or it was not asked.
         outline: of the object in cells (low x, low y, high x, high y), ``(4,)``.
         box: the same in the image.
         chance: that the crop's middle is an object's, as the network says it.
@@ -41,7 +41,12 @@ class CropView:
 
 
 def look_at(
-    image: np.ndarray, boxes: Sequence[Box], exact: bool, camera: Camera, model: CategoryModel
+    image: np.ndarray,
+    boxes: Sequence[Box],
+    exact: bool,
+    camera: Camera,
+    model: CategoryModel,
+    mirror: bool = True,
 ) -> list[CropView]:
     """A view about each box.
 
@@ -52,8 +57,10 @@ def look_at(
             anew about what it told.
         camera: of the image.
         model: whose network looks.
+        mirror: look at mirrored crops too, where the category has a mirror plane.
     """
-    views = _crops(image, boxes, camera, model)
+    mirror = mirror and model.info.mirror is not None
+    views = _crops(image, boxes, camera, model, mirror)
     if exact:
         size = model.info.input_size
         return [
@@ -61,25 +68,26 @@ def look_at(
             for view, box in zip(views, boxes, strict=True)
         ]
     unsettled = [i for i, box in enumerate(boxes) if overlap(views[i].box, box) < SETTLED]
-    again = _crops(image, [views[i].box for i in unsettled], camera, model)
+    again = _crops(image, [views[i].box for i in unsettled], camera, model, mirror)
     for i, view in zip(unsettled, again, strict=True):
         views[i] = view
     return views
 
 
-def _crops(image: np.ndarray, boxes: Sequence[Box], camera: Camera, model: CategoryModel) -> list[CropView]:
+def _crops(
+    image: np.ndarray, boxes: Sequence[Box], camera: Camera, model: CategoryModel, mirror: bool
+) -> list[CropView]:
     """Views about boxes, all in one pass, with the outlines that the network tells."""
     if not boxes:
         return []
     size = model.info.input_size
     crops, cameras = zip(*(box_crop(image, box, camera, size, CROP_MARGIN) for box in boxes), strict=True)
     pictures = np.stack(crops)
-    has_mirror = model.info.mirror is not None
-    output = model.look(np.concatenate([pictures, pictures[:, :, ::-1]]) if has_mirror else pictures)
+    output = model.look(np.concatenate([pictures, pictures[:, :, ::-1]]) if mirror else pictures)
     views = []
     for index, crop_camera in enumerate(cameras):
         own = NetworkOutput(*(part[index : index + 1] for part in output))
-        mirrored = output.features[len(crops) + index] if has_mirror else None
+        mirrored = output.features[len(crops) + index] if mirror else None
         outline, chance = middle(own)
         box = box_in_image(outline, crop_camera, camera)
         views.append(CropView(own.features[0], mirrored, outline, box, chance, crop_camera))

@@ -157,6 +157,23 @@ def test_objects_that_are_expected_somewhere_are_looked_for_there_alone(model):
     assert len(estimator(image, expected={"boot": [(20, 10, 90, 80)]}).detections) == 1
 
 
+@pytest.mark.parametrize(("where", "crops"), [("boxes", 2), ("expected", 1)])
+def test_a_followed_object_is_looked_at_once_and_any_other_mirrored_too(model, monkeypatch, where, crops):
+    estimator = PoseEstimator([replace(model, info=replace(model.info, mirror=[0.0, 1.0, 0.0]))])
+    seen = []
+    look = CategoryModel.look
+
+    def counted(self, images):
+        seen.append(len(images))
+        return look(self, images)
+
+    monkeypatch.setattr(CategoryModel, "look", counted)
+    box = (20, 10, 90, 80)
+    places = {"boxes": np.array([box])} if where == "boxes" else {"expected": {"boot": [box]}}
+    estimator(np.full((100, 130, 3), 90, np.uint8), **places)
+    assert set(seen) == {crops}
+
+
 def test_crops_of_one_image_are_seen_together_as_each_is_alone(model):
     image = np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8)
     boxes = np.array([[20, 10, 90, 80], [60, 40, 50, 60]])
