@@ -15,7 +15,7 @@ here() { # DATA BENCHMARK: whether the data is there; says what is left out if n
 mkdir -p "$results" "$work"
 
 [[ -f $work/mini/mini.json ]] || run benchmark make-mini --out "$work/mini"
-run benchmark mini --data "$work/mini" --work "$work/mini_models" --steps 60 --limit 20 --json "$results/mini.json"
+run benchmark mini --data "$work/mini" --work "$work/mini_models" --json "$results/mini.json"
 
 if here co3d_alignments/published.npz "paper-alignment"; then
     run benchmark paper-alignment --data "$data/co3d_alignments/published.npz" --json "$results/paper-alignment.json"

@@ -3,10 +3,12 @@
 Callbacks only put messages aside; one thread works on the newest image, another loads models.
 """
 
+import os
 import threading
 import time
 import traceback
 
+import torch
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import Trigger
 
@@ -33,6 +35,8 @@ PARAMETERS = (
     Parameter("autostart", True, "Configure and activate without being told to."),
     Parameter("device", "auto", "Where the networks run; auto takes a GPU if there is one.",
               choices=("auto", "cpu", "cuda")),
+    Parameter("threads", 0, "Processor threads of the networks; 0 leaves one core to camera and DDS, and "
+              "never takes more than OMP_NUM_THREADS.", low=0, high=256),
     Parameter("threshold", 0.5, "Least score of a detection: the probability that the object is there and "
               "its first pose within 30 degrees.", low=0.0, high=1.0, live=True),
     Parameter("max_objects", 4, "Most objects of each category in an image.", low=1, high=50, live=True),
@@ -80,6 +84,8 @@ class PoseNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the models and make the publishers."""
+        spare = min(torch.get_num_threads(), max(1, (os.cpu_count() or 1) - 1))
+        torch.set_num_threads(self.parameters["threads"] or spare)
         try:
             self._store.load()
         except SurfposeError as error:
