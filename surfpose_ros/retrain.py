@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +15,9 @@ from surfpose_ros.alignment.settings import AlignmentSettings
 from surfpose_ros.category.checkpoint import Checkpoint
 from surfpose_ros.category.distributed import Share
 from surfpose_ros.category.model import CategoryModel, load_category_model, save_category_model
-from surfpose_ros.category.train import TrainSettings, train_category
+from surfpose_ros.category.train import fit, prepare
+from surfpose_ros.category.train_settings import TrainSettings
+from surfpose_ros.category.trainer import Lesson
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.fan_out import FanOut, in_process
 from surfpose_ros.files import locked, read_json, remove_leftovers, write_json
@@ -24,7 +26,6 @@ from surfpose_ros.progress import Progress, silent
 from surfpose_ros.surface.batch import reconstruct_captures
 from surfpose_ros.surface.reconstruct import ReconstructSettings
 from surfpose_ros.surface.surface import Surface, load_surface, surface_made_from
-from surfpose_ros.video.object_video import ObjectVideo
 from surfpose_ros.video.reader import read_capture
 
 STAMP_VERSION = 1
@@ -139,22 +140,21 @@ def _retrain(
 
 
 def learn(
-    videos: Iterable[ObjectVideo],
-    surfaces: dict[str, Surface],
-    alignment: Alignment,
+    lessons: Sequence[Lesson],
     settings: TrainSettings,
     device: torch.device,
     progress: Progress = silent,
     checkpoint: Checkpoint | None = None,
     share: Share | None = None,
-) -> CategoryModel:
-    """Train a category, then find out what its scores are worth (in the first process of several)."""
-    model, views = train_category(
-        videos, surfaces, alignment, settings, device, progress, checkpoint, share
-    )
+) -> list[CategoryModel]:
+    """Train categories, then find out what their scores are worth (in the first process of several)."""
+    models = fit(lessons, settings, device, progress, checkpoint, share)
     if share and not share.first:
-        return model
-    return calibrate(model, views, settings.calibration, settings.seed, progress)
+        return models
+    return [
+        calibrate(model, lesson.views, settings.calibration, settings.seed, progress)
+        for model, lesson in zip(models, lessons, strict=True)
+    ]
 
 
 def _aligned(
@@ -208,7 +208,8 @@ def _trained(
     names = sorted(alignment.canonical_from_video)
     videos = (read_capture(folders[name], "none", settings.masks) for name in names)
     checkpoint = Checkpoint(work / "training.safetensors", _digest([wanted, settings.device]))
-    model = learn(videos, surfaces, alignment, settings.train, device, progress, checkpoint)
+    lesson = prepare(videos, surfaces, alignment, settings.train)
+    [model] = learn([lesson], settings.train, device, progress, checkpoint)
     save_category_model(model, out)
     write_json(stamp, {"format_version": STAMP_VERSION, "made_from": wanted})
     checkpoint.discard()

@@ -6,6 +6,7 @@ frozen part is not saved: the model names the backbone and refuses one whose wei
 """
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from surfpose_ros.backbones.registry import backbone_checksum, load_backbone
-from surfpose_ros.category.network import CategoryNetwork, NetworkOutput
+from surfpose_ros.category.network import CategoryNetwork, NetworkOutput, PyramidMemory
 from surfpose_ros.category.template import Template
 from surfpose_ros.checksum import checksum
 from surfpose_ros.errors import SurfposeError
@@ -167,6 +168,31 @@ def load_category_model(folder: Path, device: torch.device | str = "cpu") -> Cat
         raise SurfposeError(f"{folder}: {WEIGHTS} and template.ply do not belong together")
     template = Template(mesh, np.array(info.extent_log_std))
     return CategoryModel(info, template, network.eval().requires_grad_(False), vertex, clutter)
+
+
+def load_category_models(
+    folders: Iterable[Path], device: torch.device | str = "cpu"
+) -> list[CategoryModel]:
+    """Models that look at the same images; those that were trained together share one backbone.
+
+    Raises:
+        SurfposeError: as `load_category_model`.
+    """
+    models = [load_category_model(folder, device) for folder in folders]
+    share_backbones([model.network for model in models])
+    return models
+
+
+def share_backbones(networks: Sequence[CategoryNetwork]) -> None:
+    """Let networks whose backbones have the same weights use one of them, and what it has seen already."""
+    groups: dict[str, list[CategoryNetwork]] = {}
+    for network in networks:
+        groups.setdefault(backbone_checksum(network.backbone), []).append(network)
+    for group in groups.values():
+        if len(group) > 1:
+            memory = PyramidMemory(group[0].backbone)
+            for network in group:
+                network.backbone, network.memory = memory.backbone, memory
 
 
 def _read_files(folder: Path) -> tuple[CategoryInfo, Mesh, dict[str, Tensor]]:

@@ -66,14 +66,40 @@ class Head(nn.Module):
 
 
 class CategoryNetwork(nn.Module):
-    """Backbone and head; the backbone's late part adapts to the category."""
+    """Backbone and head; the backbone's late part adapts to the category, or to several together.
+
+    Attributes:
+        memory: of the backbone, where categories share it; None else.
+    """
 
     def __init__(self, backbone: Backbone, dimension: int = 128) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = Head(backbone.pyramid_channels, dimension)
+        self.memory: PyramidMemory | None = None
 
     def forward(self, images: Tensor) -> NetworkOutput:
         """Of RGB in [0, 1], ``(B, 3, H, W)``, everything at stride 8."""
-        output: NetworkOutput = self.head(self.backbone.pyramid(images))
+        pyramid = self.memory(images) if self.memory else self.backbone.pyramid(images)
+        output: NetworkOutput = self.head(pyramid)
         return output
+
+
+class PyramidMemory:
+    """What a backbone made of the last images, at hand for other categories that look at the same ones."""
+
+    def __init__(self, backbone: Backbone, most: int = 4) -> None:
+        """`most` images are remembered: both scales of a whole one, and the latest crops."""
+        self.backbone = backbone
+        self._most = most
+        self._known: list[tuple[Tensor, list[Tensor]]] = []  # the last used is the last
+
+    def __call__(self, images: Tensor) -> list[Tensor]:
+        """The backbone's pyramid of RGB in [0, 1], ``(B, 3, H, W)``."""
+        for index, (seen, pyramid) in enumerate(self._known):
+            if torch.equal(seen, images):
+                self._known.append(self._known.pop(index))
+                return pyramid
+        pyramid = self.backbone.pyramid(images)
+        self._known = [*self._known[1 - self._most :], (images, pyramid)]
+        return pyramid

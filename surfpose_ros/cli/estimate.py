@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import typer
 
-from surfpose_ros.category.model import load_category_model
+from surfpose_ros.category.model import load_category_models
 from surfpose_ros.cli.console import JsonOption, err, out, print_json
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.files import atomic_file
@@ -46,7 +46,7 @@ def estimate(
     as_json: JsonOption = False,
 ) -> None:
     """Find the objects of a category in pictures and say where they are and how they are turned."""
-    models = [load_category_model(folder, device) for folder in model]
+    models = load_category_models(model, device)
     meshes = {loaded.name: loaded.template.mesh for loaded in models}
     estimator = PoseEstimator(models, EstimatorSettings(threshold=threshold))
     results: dict[str, Any] = {}

@@ -1,6 +1,7 @@
 """`surfpose train`: aligned surfaces to a category model."""
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,7 +12,9 @@ import typer
 from surfpose_ros.alignment.alignment import read_alignment
 from surfpose_ros.category.distributed import joined_processes
 from surfpose_ros.category.model import save_category_model
-from surfpose_ros.category.train import PRESETS, TrainSettings
+from surfpose_ros.category.train import prepare
+from surfpose_ros.category.train_settings import PRESETS, TrainSettings
+from surfpose_ros.category.trainer import Lesson
 from surfpose_ros.cli.console import JsonOption, out, print_json, progress_bars
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.progress import Progress
@@ -44,9 +47,14 @@ def train_settings(preset: str, steps: int | None, seed: int, device: str) -> tu
 @app.command()
 def train(
     captures: Annotated[list[Path], typer.Argument(help="Capture folders, or folders of captures.")],
-    surfaces: Annotated[Path, typer.Option(help="Folder of their surfaces.")],
-    alignment: Annotated[Path, typer.Option(help="Alignment of the surfaces (JSON).")],
-    out_dir: Annotated[Path, typer.Option("--out", help="Folder for the category model.")],
+    surfaces: Annotated[list[Path], typer.Option(help="Folder of their surfaces; repeat for more.")],
+    alignment: Annotated[
+        list[Path],
+        typer.Option(help="Alignment of the surfaces (JSON); repeat for categories learnt together."),
+    ],
+    out_dir: Annotated[
+        Path, typer.Option("--out", help="Folder for the model; of several categories, for their models.")
+    ],
     preset: PresetOption = "full",
     steps: StepsOption = None,
     seed: SeedOption = 0,
@@ -55,41 +63,65 @@ def train(
 ) -> None:
     """Learn a category model from captures, their surfaces and their alignment.
 
+    With several alignments, one for each category, all models have one backbone, which looks at an image
+    once for all of them.
+
     Over several GPUs: torchrun --nproc-per-node 2 -m surfpose_ros.cli.main train ...
     """
     settings, chosen = train_settings(preset, steps, seed, device)
-    aligned = read_alignment(alignment)
-    names = sorted(aligned.canonical_from_video)
     folders = captures_by_name(captures)
-    for name in names:
-        if name not in folders:
-            raise SurfposeError(f"{alignment} holds {name}, and no capture of that name was given")
-    loaded = {name: load_surface(surfaces, name) for name in names}
-    videos = (read_capture(folders[name], poses="none") for name in names)
+    lessons = [_lesson(path, folders, surfaces, settings) for path in alignment]
+    names = [lesson.info.name for lesson in lessons]
+    if len(set(names)) < len(names):
+        raise SurfposeError(f"alignments of one category twice: {', '.join(sorted(names))}")
+    places = [out_dir] if len(names) == 1 else [out_dir / name for name in names]
     with (
         joined_processes(chosen) as (share, own_device),
         progress_bars(quiet=as_json or not share.first) as progress,
     ):
         pace = _Pace(progress)
-        model = learn(videos, loaded, aligned, settings, own_device, pace, share=share)
+        models = learn(lessons, settings, own_device, pace, share=share)
     if not share.first:
         return
-    save_category_model(model, out_dir)
+    for model, place in zip(models, places, strict=True):
+        save_category_model(model, place)
+    trained_on = {model.name: sorted(model.info.captures) for model in models}
     if as_json:
         print_json(
             {
-                "model": str(out_dir),
-                "category": model.name,
-                "trained_on": names,
+                "models": {name: str(place) for name, place in zip(names, places, strict=True)},
+                "trained_on": trained_on,
                 "processes": share.ranks,
                 "steps_per_second": pace.steps_per_second,
             }
         )
-    else:
-        out.print(f"{out_dir}: {model.name} learnt from {len(names)} captures", soft_wrap=True)
-        if pace.steps_per_second:
-            each = f"{1 / pace.steps_per_second:.3f} s a step of {settings.batch} images"
-            out.print(f"{each}, processes: {share.ranks}", soft_wrap=True)
+        return
+    for model, place in zip(models, places, strict=True):
+        out.print(
+            f"{place}: {model.name} learnt from {len(trained_on[model.name])} captures", soft_wrap=True
+        )
+    if pace.steps_per_second:
+        each = f"{1 / pace.steps_per_second:.3f} s a step of {settings.batch * len(models)} images"
+        out.print(f"{each}, processes: {share.ranks}", soft_wrap=True)
+
+
+def _lesson(
+    alignment: Path, folders: Mapping[str, Path], surfaces: Sequence[Path], settings: TrainSettings
+) -> Lesson:
+    """What the category of an alignment is learnt from."""
+    aligned = read_alignment(alignment)
+    names = sorted(aligned.canonical_from_video)
+    for name in names:
+        if name not in folders:
+            raise SurfposeError(f"{alignment} holds {name}, and no capture of that name was given")
+    loaded = {name: load_surface(_folder_of(name, surfaces), name) for name in names}
+    videos = (read_capture(folders[name], poses="none") for name in names)
+    return prepare(videos, loaded, aligned, settings)
+
+
+def _folder_of(name: str, surfaces: Sequence[Path]) -> Path:
+    """The first of the folders that holds a surface of that name; the last if none does."""
+    return next((folder for folder in surfaces if (folder / f"{name}.safetensors").exists()), surfaces[-1])
 
 
 class _Pace:

@@ -9,7 +9,7 @@ import numpy as np
 
 from surfpose_ros.alignment.settings import AlignmentSettings
 from surfpose_ros.category.model import load_category_model
-from surfpose_ros.category.train import PRESETS
+from surfpose_ros.category.train_settings import PRESETS
 from surfpose_ros.demo.live import judge, label_frame, look, make_scenes
 from surfpose_ros.demo.page import front_table, picture_table, write_page
 from surfpose_ros.demo.record import record

@@ -20,7 +20,7 @@ import typer
 
 from surfpose_ros.alignment.many import align_surfaces
 from surfpose_ros.alignment.settings import AlignmentSettings
-from surfpose_ros.category.model import load_category_model
+from surfpose_ros.category.model import load_category_model, share_backbones
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.evaluation.benchmark import BenchmarkResult
 from surfpose_ros.evaluation.charts import as_picture, growth
@@ -37,8 +37,9 @@ SIZES = {
     "vertices": (250, 500, 1000, 2000, 4000),
     "objects": (1, 2, 4, 8, 16, 32),
     "categories": (1, 2, 5, 10, 20),
+    "together": (1, 2, 5, 10, 20),
 }
-NEED_MODEL = ("objects", "categories")
+NEED_MODEL = ("objects", "categories", "together")
 FEW_VIDEOS = 6  # while vertices grow
 DIMENSION = 576  # of the features, as the embedded backbone's
 ROUNDS = 3  # of an image, after one to warm up
@@ -48,11 +49,15 @@ Figures = dict[str, float]
 
 def run(
     axis: Annotated[
-        list[str] | None, typer.Option(help=f"Which to measure: {', '.join(SIZES)}; all if left out.")
+        list[str] | None,
+        typer.Option(
+            help=f"Which to measure: {', '.join(SIZES)}; all if left out. "
+            "'together' are categories that share a backbone."
+        ),
     ] = None,
     most: Annotated[int, typer.Option(help="Larger sizes are left out.")] = 10_000,
     model: Annotated[
-        Path | None, typer.Option(help="Category model, for objects and categories; else left out.")
+        Path | None, typer.Option(help="Category model, for the last three; else they are left out.")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
     *,
@@ -93,7 +98,7 @@ def _measure(axis: str, count: int, model: Path | None, device: str) -> Figures:
     else:
         assert model is not None
         objects, categories = (count, 1) if axis == "objects" else (1, count)
-        stages = _look(model, objects, categories, device)
+        stages = _look(model, objects, categories, axis == "together", device)
     return {**stages, "memory_mib": peak_memory_mib(device)}
 
 
@@ -145,12 +150,13 @@ def _align(surfaces: Sequence[Surface], device: str) -> Figures:
     return {"pairs": marks[1] - marks[0], "together": marks[2] - marks[1], "all": marks[3] - marks[0]}
 
 
-def _look(model: Path, objects: int, categories: int, device: str) -> Figures:
-    loaded = load_category_model(model, device)
-    models = [
-        replace(loaded, info=replace(loaded.info, name=f"{loaded.name}{number}"))
-        for number in range(categories)
-    ]
+def _look(model: Path, objects: int, categories: int, together: bool, device: str) -> Figures:
+    models = []
+    for number in range(categories):
+        loaded = load_category_model(model, device)
+        models.append(replace(loaded, info=replace(loaded.info, name=f"{loaded.name}{number}")))
+    if together:
+        share_backbones([loaded.network for loaded in models])
     estimator = PoseEstimator(models, EstimatorSettings(threshold=0.0, max_objects=objects))
     rng = np.random.default_rng(0)
     image = rng.integers(0, 255, (480, 640, 3), dtype=np.uint8)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 import typer
 
-from surfpose_ros.category.model import load_category_model
+from surfpose_ros.category.model import load_category_models
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.evaluation.benchmark import BenchmarkResult
 from surfpose_ros.evaluation.samples import read_picture
@@ -51,7 +51,7 @@ def run(
     pictures = [read_picture(path) for path in _spread(picture_files(images), limit)]
     if not pictures:
         raise SurfposeError(f"{images}: no pictures in there")
-    models = [load_category_model(folder, device) for folder in model]
+    models = load_category_models(model, device)
     estimator = PoseEstimator(models, EstimatorSettings(threshold=0.0, max_objects=max_objects))
     times: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
     found = 0

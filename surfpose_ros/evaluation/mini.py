@@ -9,7 +9,7 @@ import typer
 
 from surfpose_ros.alignment.alignment import read_alignment
 from surfpose_ros.category.model import load_category_model
-from surfpose_ros.category.train import PRESETS
+from surfpose_ros.category.train_settings import PRESETS
 from surfpose_ros.evaluation.alignment import alignment_figures, score_alignment
 from surfpose_ros.evaluation.benchmark import BenchmarkResult
 from surfpose_ros.evaluation.label_frames import fit_canonical_from_label, true_video_labels

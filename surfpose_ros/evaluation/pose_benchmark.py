@@ -14,7 +14,7 @@ import torch
 import typer
 
 from surfpose_ros.category.model import CategoryModel, load_category_model
-from surfpose_ros.category.train import TrainSettings
+from surfpose_ros.category.train_settings import TrainSettings
 from surfpose_ros.category.views import TrainingViews
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.evaluation.benchmark import BenchmarkResult

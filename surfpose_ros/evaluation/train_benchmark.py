@@ -16,7 +16,7 @@ import typer
 
 from surfpose_ros.alignment.settings import AlignmentSettings
 from surfpose_ros.category.model import load_category_model
-from surfpose_ros.category.train import PRESETS
+from surfpose_ros.category.train_settings import PRESETS
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.evaluation.benchmark import BenchmarkResult
 from surfpose_ros.evaluation.judging import category_rows, judging_samples

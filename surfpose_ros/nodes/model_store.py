@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from surfpose_ros.category.model import CategoryModel, load_category_model
+from surfpose_ros.category.model import CategoryModel, load_category_models
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.messages.diagnostics import Level, Status
 from surfpose_ros.nodes.parameters import Parameters
@@ -47,7 +47,7 @@ class ModelStore:
         device = self._parameters["device"]
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        loaded = [load_category_model(Path(folder).expanduser(), device) for folder in folders]
+        loaded = load_category_models((Path(folder).expanduser() for folder in folders), device)
         models = {model.name: model for model in loaded}
         self.estimator = self._make_estimator(models)
         self.models = models

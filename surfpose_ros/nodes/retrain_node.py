@@ -15,7 +15,7 @@ from rclpy.node import Node
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from surfpose_ros.category.train import PRESETS
+from surfpose_ros.category.train_settings import PRESETS
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.evaluation.own_frames import measure_own_frames
 from surfpose_ros.messages.diagnostics import Level, Status, diagnostic_array

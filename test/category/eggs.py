@@ -9,7 +9,8 @@ import trimesh
 from surfpose_ros.alignment.alignment import Alignment
 from surfpose_ros.category.augment import Augmentation
 from surfpose_ros.category.distributed import Share
-from surfpose_ros.category.train import TrainSettings, train_category
+from surfpose_ros.category.train import train_category
+from surfpose_ros.category.train_settings import TrainSettings
 from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.geometry.meshes import Mesh, mesh_from_trimesh
 from surfpose_ros.geometry.rotations import camera_from_object_views

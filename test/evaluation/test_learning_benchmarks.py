@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from surfpose_ros.category.model import load_category_model
-from surfpose_ros.category.train import PRESETS
+from surfpose_ros.category.train_settings import PRESETS
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.evaluation import pose_benchmark, train_benchmark
 from surfpose_ros.evaluation.judging import boxed_samples, category_rows, paste, paste_samples

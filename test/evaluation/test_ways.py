@@ -15,7 +15,7 @@ from surfpose_ros.category.loss import CLUTTER
 from surfpose_ros.category.model import CategoryInfo, CategoryModel
 from surfpose_ros.category.network import CategoryNetwork
 from surfpose_ros.category.template import mean_template
-from surfpose_ros.category.train import TrainSettings
+from surfpose_ros.category.train_settings import TrainSettings
 from surfpose_ros.category.views import SIZE, TrainingViews
 from surfpose_ros.evaluation.ways.pnp import dense_matches, solve
 from surfpose_ros.evaluation.ways.regression import (

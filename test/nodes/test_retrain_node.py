@@ -20,7 +20,7 @@ from .camera import show
 # The whole way, but with a training of a few seconds.
 SHORT = """
 from dataclasses import replace
-from surfpose_ros.category.train import PRESETS
+from surfpose_ros.category.train_settings import PRESETS
 from surfpose_ros.evaluation import own_frames
 PRESETS["quick"] = replace(PRESETS["quick"], steps=3, batch=4, calibration=4)
 own_frames.FRAMES = 4

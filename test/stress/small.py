@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from surfpose_ros.alignment.settings import AlignmentSettings
-from surfpose_ros.category.train import PRESETS, TrainSettings
+from surfpose_ros.category.train_settings import PRESETS, TrainSettings
 from surfpose_ros.cli.main import main
 from surfpose_ros.retrain import RetrainSettings, retrain
 from surfpose_ros.simulation.captures import CaptureOptions, simulate_captures

@@ -13,7 +13,9 @@ from surfpose_ros.backbones.registry import load_backbone
 from surfpose_ros.category.augment import CROP_MARGIN, Augmenter
 from surfpose_ros.category.distractors import make_distractors
 from surfpose_ros.category.loss import SEEN_LEAST
-from surfpose_ros.category.train import TrainSettings, deterministic, rate_share
+from surfpose_ros.category.train import deterministic
+from surfpose_ros.category.train_settings import TrainSettings
+from surfpose_ros.category.trainer import rate_share
 from surfpose_ros.category.views import TrainingViews, box_crop
 from surfpose_ros.evaluation.ways.way import turn_to
 from surfpose_ros.geometry.cameras import Camera
