@@ -1,6 +1,6 @@
 """kill -9 at random instants: learning goes on to the same model, a recording keeps what was flushed.
 
-Learning is killed again and again until it is done, then compared with an undisturbed run and begun anew.
+Learning is killed a few times, ends, is compared with an undisturbed run, and begins anew.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from surfpose_ros.video.capture import find_captures
 
 HERE = Path(__file__)
 SHARE = 0.6  # of an undisturbed run, after which it is killed at the latest: longer than any stage
+KILLS = 4  # of one training, before it may end: each begins with surfaces anew
 LEARN = "import sys, pathlib; sys.path.insert(0, sys.argv[1]); import small; print('begun', flush=True);"
 LEARN += "a, b = map(pathlib.Path, sys.argv[2:]); small.small_retrain(sorted(a.glob('mug_*')), b)"
 
@@ -57,9 +58,16 @@ def kill_learning(folder: Path, count: int, rng: random.Random) -> int:
     while kills < count:
         runs += 1
         out = folder / f"run_{runs}"
-        while (end := learn(captures, out, rng.uniform(0, SHARE * seconds))) == "killed":
+        end = "killed"
+        for _ in range(KILLS):
+            # Twice random: the first stages are short.
+            end = learn(captures, out, rng.random() * rng.uniform(0, SHARE * seconds))
+            if end != "killed":
+                break
             kills += 1
             stages[stage_of(out)] += 1
+        if end == "killed":
+            end = learn(captures, out)
         if end != "done" or digests(out) != whole:
             broken += 1
             differing = [name for name in whole if digests(out).get(name) != whole[name]]
@@ -96,10 +104,11 @@ def learn(captures: Path, out: Path, limit: float | None = None) -> str:
 def stage_of(out: Path) -> str:
     """How far a killed training had come, by what lies in its work folder."""
     work = out.with_name(f"{out.name}.work")
-    for name, stage in (("training.safetensors", "after a saved step"), ("alignment.json", "training")):
+    for name, stage in (("training.safetensors", "training, after a saved step"),
+                        ("alignment.json", "training"), ("alignment.pairs", "alignment")):  # fmt: skip
         if (work / name).exists():
             return stage
-    return "surfaces or alignment"
+    return "alignment" if len(list((work / "surfaces").glob("mug_*.safetensors"))) == 2 else "surfaces"
 
 
 def digests(out: Path) -> dict[str, str]:
