@@ -21,6 +21,7 @@ from surfpose_ros.nodes.raw_topics import RawMessage, RawTopics
 from surfpose_ros.nodes.recording import Recording, free_folder
 from surfpose_ros.nodes.reporting import Reporter
 from surfpose_ros.nodes.running import run
+from surfpose_ros.nodes.steady import steady_timer
 from surfpose_ros.nodes.viewpoint import Viewpoint
 from surfpose_ros.video.capture import CaptureInfo
 from surfpose_ros.video.guidance import CaptureGuide, Guidance, GuidanceSettings, draw_guidance
@@ -81,7 +82,7 @@ class CaptureNode(Node):
         self._topics = RawTopics(self, names, self._on_message, depth=100)
         for name, handler in (("start", self._start), ("stop", self._stop), ("discard", self._discard)):
             self.create_service(Trigger, f"~/{name}", partial(_answer, handler))
-        self.create_timer(1.0, self._watch)
+        steady_timer(self, 1.0, self._watch)
         self._guiding = threading.Thread(target=self._guide_forever, name="guidance", daemon=True)
         self._guiding.start()
         self._mend_interrupted()

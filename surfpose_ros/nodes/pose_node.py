@@ -25,6 +25,7 @@ from surfpose_ros.nodes.pose_worker import PoseWorker
 from surfpose_ros.nodes.raw_topics import RawMessage, RawTopics
 from surfpose_ros.nodes.reporting import Reporter
 from surfpose_ros.nodes.running import run
+from surfpose_ros.nodes.steady import steady_timer
 from surfpose_ros.nodes.timing import Timing
 
 PARAMETERS = (
@@ -77,7 +78,7 @@ class PoseNode(LifecycleNode):
         self.parameters.on_change(self._on_parameters)
         self.create_service(Trigger, "~/reload", self._on_reload)
         self._starting = self.parameters["autostart"]
-        self._starter = self.create_timer(0.1, self._autostart) if self._starting else None
+        self._starter = steady_timer(self, 0.1, self._autostart) if self._starting else None
         self._report_state()
 
     # Lifecycle
@@ -116,7 +117,7 @@ class PoseNode(LifecycleNode):
         self._topics = RawTopics(self, self._roles, self._on_message, depth=1)
         self._worker = threading.Thread(target=self._work, name="pose", daemon=True)
         self._worker.start()
-        self._watcher = self.create_timer(0.5, self._watch)
+        self._watcher = steady_timer(self, 0.5, self._watch)
         self._set_state("active")
         return super().on_activate(state)
 
@@ -195,7 +196,7 @@ class PoseNode(LifecycleNode):
     def _on_parameters(self, names: set[str]) -> None:
         if self._state == "unconfigured":
             if "models" in names and self.parameters["autostart"]:
-                self._starter = self.create_timer(0.1, self._autostart)
+                self._starter = steady_timer(self, 0.1, self._autostart)
         elif "models" in names:
             self._store.load_later()
         elif names & {"threshold", "max_objects", "categories"}:
@@ -206,7 +207,7 @@ class PoseNode(LifecycleNode):
         if self._state in ("inactive", "active"):
             self._store.load_later()
         elif self._state == "unconfigured" and self.parameters["autostart"]:
-            self._starter = self.create_timer(0.1, self._autostart)
+            self._starter = steady_timer(self, 0.1, self._autostart)
         else:
             response.message = f"the node is {self._state}: configure it first"
             return response

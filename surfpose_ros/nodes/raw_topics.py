@@ -6,6 +6,7 @@ that a reliable publisher would send again. So each topic begins best effort, an
 
 import importlib
 import struct
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -95,8 +96,9 @@ class _Topic:
     published: bool = False
     problem: str = ""
     kept: deque = field(default_factory=lambda: deque(maxlen=LATCHED_KEPT))
+    # Nanoseconds of the machine's own time: a simulated clock may stand still or jump.
     arrivals: deque = field(default_factory=lambda: deque(maxlen=60))  # by the present subscription
-    last: int | None = None  # arrival by any, nanoseconds
+    last: int | None = None  # arrival by any
 
 
 class RawTopics:
@@ -142,7 +144,7 @@ class RawTopics:
             topic = self._topics[role]
             if topic.problem:
                 return topic.problem
-            age = None if topic.last is None else (self._now() - topic.last) / 1e9
+            age = None if topic.last is None else (time.monotonic_ns() - topic.last) / 1e9
             if topic.arrivals and age is not None and age <= FRESH_S:
                 continue
             if not topic.published:
@@ -193,8 +195,9 @@ class RawTopics:
         )
 
         def receive(data: bytes) -> None:
-            now = self._now()
-            message = RawMessage(topic.role, topic.name, offer.type_name, data, now)
+            now = time.monotonic_ns()
+            stamp = self._node.get_clock().now().nanoseconds
+            message = RawMessage(topic.role, topic.name, offer.type_name, data, stamp)
             topic.arrivals.append(now)
             topic.last = now
             if offer.latched:
@@ -203,9 +206,6 @@ class RawTopics:
 
         kind = message_class(offer.type_name)
         topic.subscription = self._node.create_subscription(kind, topic.name, receive, qos, raw=True)
-
-    def _now(self) -> int:
-        return self._node.get_clock().now().nanoseconds
 
 
 def message_class(type_name: str) -> type | None:

@@ -7,6 +7,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 
 from surfpose_ros.messages.diagnostics import Level, Status, diagnostic_array
+from surfpose_ros.nodes.steady import steady_timer
 
 
 class Reporter:
@@ -20,7 +21,7 @@ class Reporter:
         self._lock = threading.Lock()
         self._statuses: dict[str, Status] = {}
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._timer = node.create_timer(period_s, self.publish)
+        self._timer = steady_timer(node, period_s, self.publish)
 
     def report(self, status: Status) -> None:
         """Replace the status of that name; publish and log it if its level or message is new."""

@@ -105,6 +105,16 @@ def test_a_camera_that_stalls_for_ten_seconds_is_missed_and_its_next_image_is_se
     talker.until(talker.says("pose_node: inputs", "images arrive"), "the recovery to be said")
 
 
+def test_on_simulated_time_without_a_clock_the_node_starts_serves_and_says_how_it_is(
+    talker, start, untrained_model
+):
+    start("pose_node", models=[str(untrained_model())], threshold=0.0, use_sim_time=True)
+    detections = talker.listen("/pose_node/detections", vision_msgs.Detection3DArray)
+    talker.until(lambda: detections, "poses", lambda: show(talker))
+    talker.until(talker.says("pose_node: inputs", "images arrive"), "a report", lambda: show(talker))
+    talker.until(talker.says("pose_node: inputs", "nothing has come"), "the end of the images to be missed")
+
+
 def test_malformed_depth_and_boxes_are_said_and_the_next_good_ones_are_taken(
     talker, start, untrained_model
 ):
