@@ -69,9 +69,12 @@ class CategoryInfo:
 
     def __post_init__(self) -> None:
         sizes = list((self.size_m or {"mean": 1.0, "std": 0.0}).values())
-        for number in [*self.extent_log_std, *self.calibration.values(), *sizes]:
+        normal = [1.0, 0.0, 0.0] if self.mirror is None else self.mirror
+        for number in [*self.extent_log_std, *self.calibration.values(), *sizes, *normal]:
             if not isinstance(number, float | int) or not math.isfinite(number):
-                raise ValueError("extent_log_std, calibration and size_m must hold finite numbers")
+                raise ValueError("extent_log_std, calibration, size_m and mirror must hold finite numbers")
+        if len(normal) != 3 or abs(math.hypot(*normal) - 1) > 1e-3:
+            raise ValueError("mirror must be a direction: three numbers, of length one")
         if not isinstance(self.input_size, int) or not 32 <= self.input_size <= 2048:
             raise ValueError("input_size must be a whole number from 32 to 2048")
         if len(self.extent_log_std) != 3 or set(self.calibration) != {"offset", "gain", "chance"}:

@@ -110,6 +110,8 @@ def test_a_card_with_unknown_fields_is_refused(folder):
         {"size_m": {"mean": 0.0, "std": 0.1}},
         {"size_m": [0.1]},
         {"symmetry": {"order": 10**9}},
+        {"mirror": [0.0, 1.0]},
+        {"mirror": [0.0, 2.0, 0.0]},
     ],
 )
 def test_a_card_with_senseless_numbers_is_refused(folder, change):
