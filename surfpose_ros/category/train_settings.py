@@ -50,5 +50,5 @@ class TrainSettings:
 # "quick" is for the demo and for a first look: a few minutes on two cores.
 PRESETS = {
     "full": TrainSettings(),
-    "quick": TrainSettings(steps=160, batch=24, calibration=50),
+    "quick": TrainSettings(steps=320, batch=12, calibration=50),
 }

@@ -73,15 +73,15 @@ def kill_learning(folder: Path, count: int, rng: random.Random) -> int:
             differing = [name for name in whole if digests(out).get(name) != whole[name]]
             print(f"  run {runs}: {end}; differs in {differing}", flush=True)
         left = leftovers(out)
-        for place in (out.parent, *(out.with_name(f"{out.name}.work")).rglob("*/")):
+        work = out.with_name(f"{out.name}.work")
+        for place in (out.parent, work, *work.rglob("*/")):
             remove_leftovers(place, older_than=0)
         if leftovers(out):
             broken += 1
             print(f"  run {runs}: not cleaned: {leftovers(out)}", flush=True)
         print(f"run {runs}: {end} after {kills} kills in all; left behind: {len(left)}", flush=True)
-    print(
-        f"{kills} kills in {runs} trainings, killed in {dict(stages)}; {broken} models differ", flush=True
-    )
+    print(f"{kills} kills in {runs} trainings, killed in {dict(stages)}; {broken} differ or keep leftovers",
+          flush=True)  # fmt: skip
     return broken
 
 
