@@ -35,9 +35,15 @@ done
 if here eth80 "ETH-80 to Stanford Cars" && here stanford_cars "ETH-80 to Stanford Cars"; then
     captures=$work/eth80/captures/car
     run retrain --category car "$captures" --out "$work/eth80/model_car"
-    run evaluate pose --model "$work/eth80/model_car" --labels "$data/stanford_cars/poses.csv" --root "$data" \
-        --axes-labels "$data/eth80/frames.csv" --axes-captures "$captures" \
-        --json "$results/eth80-to-stanford-cars.json"
+    judge=(evaluate pose --model "$work/eth80/model_car" --labels "$data/stanford_cars/poses.csv" --root "$data"
+        --axes-labels "$data/eth80/frames.csv" --axes-captures "$captures")
+    run "${judge[@]}" --json "$results/eth80-to-stanford-cars.json"
+    for cover in "20 40" "40 60" "60 80"; do
+        here backgrounds "cars covered by $cover %" || continue
+        read -r least most <<< "$cover"
+        run "${judge[@]}" --cover "0.$least" "0.$most" --cover-with "$data/backgrounds" \
+            --json "$results/eth80-to-stanford-cars-covered-$least-$most.json"
+    done
 fi
 
 run benchmark page --results "$results" --published docs/benchmarks/published.yaml --out docs/benchmarks.md
