@@ -182,7 +182,8 @@ def load_category_models(
         SurfposeError: as `load_category_model`.
     """
     models = [load_category_model(folder, device) for folder in folders]
-    share_backbones([model.network for model in models])
+    if len(models) > 1:  # the weights of one need not be hashed
+        share_backbones([model.network for model in models])
     return models
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import torch
 import typer
 
-from surfpose_ros.alignment.alignment import read_alignment
+from surfpose_ros.alignment.alignment import Alignment, read_alignment
 from surfpose_ros.category.distributed import joined_processes
 from surfpose_ros.category.model import save_category_model
 from surfpose_ros.category.train import prepare
@@ -17,6 +17,7 @@ from surfpose_ros.category.train_settings import PRESETS, TrainSettings
 from surfpose_ros.category.trainer import Lesson
 from surfpose_ros.cli.console import JsonOption, out, print_json, progress_bars
 from surfpose_ros.errors import SurfposeError
+from surfpose_ros.files import inside
 from surfpose_ros.progress import Progress
 from surfpose_ros.retrain import learn
 from surfpose_ros.surface.surface import load_surface
@@ -69,12 +70,13 @@ def train(
     Over several GPUs: torchrun --nproc-per-node 2 -m surfpose_ros.cli.main train ...
     """
     settings, chosen = train_settings(preset, steps, seed, device)
-    folders = captures_by_name(captures)
-    lessons = [_lesson(path, folders, surfaces, settings) for path in alignment]
-    names = [lesson.info.name for lesson in lessons]
+    aligned = [read_alignment(path) for path in alignment]
+    names = [category.category for category in aligned]
     if len(set(names)) < len(names):
         raise SurfposeError(f"alignments of one category twice: {', '.join(sorted(names))}")
-    places = [out_dir] if len(names) == 1 else [out_dir / name for name in names]
+    places = [out_dir] if len(names) == 1 else [inside(out_dir, name) for name in names]
+    folders = captures_by_name(captures)
+    lessons = [_lesson(category, folders, surfaces, settings) for category in aligned]
     with (
         joined_processes(chosen) as (share, own_device),
         progress_bars(quiet=as_json or not share.first) as progress,
@@ -106,14 +108,15 @@ def train(
 
 
 def _lesson(
-    alignment: Path, folders: Mapping[str, Path], surfaces: Sequence[Path], settings: TrainSettings
+    aligned: Alignment, folders: Mapping[str, Path], surfaces: Sequence[Path], settings: TrainSettings
 ) -> Lesson:
     """What the category of an alignment is learnt from."""
-    aligned = read_alignment(alignment)
     names = sorted(aligned.canonical_from_video)
     for name in names:
         if name not in folders:
-            raise SurfposeError(f"{alignment} holds {name}, and no capture of that name was given")
+            raise SurfposeError(
+                f"the alignment of {aligned.category} holds {name}, and no capture of that name was given"
+            )
     loaded = {name: load_surface(_folder_of(name, surfaces), name) for name in names}
     videos = (read_capture(folders[name], poses="none") for name in names)
     return prepare(videos, loaded, aligned, settings)

@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from surfpose_ros.alignment.alignment import write_alignment
 from surfpose_ros.category.model import load_category_model, load_category_models, save_category_model
 from surfpose_ros.category.train import fit, prepare
+from surfpose_ros.cli.main import main
 
 from .eggs import TINY
 
@@ -76,6 +78,27 @@ def test_both_scales_of_an_image_stay_at_hand_while_many_crops_are_looked_at(fol
         model.look(half)
         model.look(pictures(3, 10 + seed))
     assert passes.count((1, 3, 64, 64)) == passes.count((1, 3, 32, 32)) == 1
+
+
+def test_a_category_named_like_a_way_out_of_the_folder_is_refused(eggs, tmp_path, capsys, monkeypatch):
+    _, _, alignment = eggs
+    command = [
+        "surfpose",
+        "train",
+        str(tmp_path),
+        "--surfaces",
+        str(tmp_path),
+        "--out",
+        str(tmp_path / "models"),
+    ]
+    for number, category in enumerate(("egg", "../../egg")):
+        path = tmp_path / f"{number}.json"
+        write_alignment(path, replace(alignment, category=category))
+        command += ["--alignment", str(path)]
+    monkeypatch.setattr("sys.argv", command)
+    with pytest.raises(SystemExit, match="1"):
+        main()
+    assert "leads out of the folder" in capsys.readouterr().err
 
 
 def test_each_learns_its_own_features_from_the_first_step_on(folders):
