@@ -1,10 +1,10 @@
-"""The template: the mean shape of the aligned videos, and the boxes that relate each object to it.
+"""The template: the mean shape of the aligned videos, each stretched along its axes to the others.
 
-Objects of a category differ most in their proportions, so points are compared in box coordinates: relative
-to the bounding box along the canonical axes. The template is the surface on which half of the objects,
-each stretched to the mean box, are solid.
+It is the surface on which half of the objects are solid. What few of them have, such as a leg that others
+hold elsewhere, is not on it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,27 +14,14 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 from skimage.measure import marching_cubes
 
+from surfpose_ros.category.fitting import Fit, TargetSurface, fit_boxes, surface_points
+from surfpose_ros.category.loss import CLUTTER
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.geometry.meshes import Mesh, mesh_from_trimesh
 
-GRID = 64  # cells along each side of the box in which shapes are averaged
-
-
-@dataclass(frozen=True)
-class Box:
-    """An axis-aligned bounding box in the canonical frame.
-
-    Attributes:
-        centre: ``(3,)``.
-        extent: full side lengths, ``(3,)``.
-    """
-
-    centre: np.ndarray
-    extent: np.ndarray
-
-    def coordinates(self, points: np.ndarray) -> np.ndarray:
-        """Box coordinates of points ``(..., 3)``: -0.5 to 0.5 from side to side."""
-        return (points - self.centre) / self.extent
+CELLS = 64  # along the longest side of the volume in which shapes are averaged
+ROUNDS = 3  # of averaging shapes, and stretching each to the average
+FAR = 0.04  # in diagonals of the template: parts farther from it are none of its vertices
 
 
 @dataclass(frozen=True)
@@ -42,7 +29,7 @@ class Template:
     """Mean shape and its spread.
 
     Attributes:
-        mesh: in the canonical frame, its box centred at the origin.
+        mesh: in the canonical frame, its box centred at the origin and of unit diagonal.
         extent_log_std: standard deviation of the logarithm of the objects' side lengths at equal
             diagonal, ``(3,)``: how much proportions vary.
     """
@@ -56,13 +43,7 @@ class Template:
         return np.ptp(self.mesh.vertices, axis=0)
 
 
-def bounding_box(mesh: Mesh) -> Box:
-    """The mesh's own axis-aligned box."""
-    low, high = mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)
-    return Box((low + high) / 2, np.maximum(high - low, 1e-6))
-
-
-def mean_template(meshes: list[Mesh], vertices: int = 500) -> Template:
+def mean_template(meshes: Sequence[Mesh], vertices: int = 500) -> Template:
     """The mean shape of meshes in the canonical frame.
 
     Args:
@@ -72,38 +53,74 @@ def mean_template(meshes: list[Mesh], vertices: int = 500) -> Template:
     Raises:
         SurfposeError: the meshes share no volume.
     """
-    boxes = [bounding_box(mesh) for mesh in meshes]
-    occupancy = np.mean([_occupancy(mesh, box) for mesh, box in zip(meshes, boxes, strict=True)], axis=0)
-    smooth = gaussian_filter(occupancy, sigma=1.0)
+    half = _mean_extent([np.ptp(mesh.vertices, axis=0) for mesh in meshes]) / 2
+    goal = np.stack([-half, half])
+    fits = [fit_boxes(mesh.trimesh().bounds, goal) for mesh in meshes]
+    for _ in range(ROUNDS):
+        surface = _median_surface(meshes, fits)
+        target = TargetSurface(np.asarray(surface.vertices))
+        fits = [target.fit(mesh) for mesh in meshes]
+        # Stretching must not drift away from what the objects are on average.
+        drift = np.exp(np.mean([np.log(fit.scale) for fit in fits], axis=0))
+        fits = [Fit(fit.scale / drift, fit.shift / drift) for fit in fits]
+        surface.apply_scale(1 / drift)
+    mesh = mesh_from_trimesh(_simplified(surface, vertices))
+    low, high = mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)
+    points = (mesh.vertices - (low + high) / 2) / np.linalg.norm(high - low)
+    extents = np.array([(high - low) / fit.scale for fit in fits])
+    extents /= np.linalg.norm(extents, axis=1, keepdims=True)
+    spread = np.log(extents).std(axis=0) if len(meshes) > 1 else np.full(3, 0.1)
+    return Template(Mesh(points.astype(np.float32), mesh.faces), np.maximum(spread, 0.02))
+
+
+class Labeller:
+    """Tells which template vertex a point of an object is."""
+
+    def __init__(self, template: Template) -> None:
+        self._surface = TargetSurface(surface_points(template.mesh, 4000))
+        self._vertices = cKDTree(template.mesh.vertices)
+
+    def fit(self, mesh: Mesh) -> Fit:
+        """How an object, in the canonical frame, is stretched onto the template."""
+        return self._surface.fit(mesh)
+
+    def __call__(self, points: np.ndarray) -> np.ndarray:
+        """The nearest vertex for fitted points ``(N, 3)``; `CLUTTER` where the template has nothing.
+
+        A leg that stands where few objects have one would be named after the belly, and turn the object.
+        """
+        return np.where(self._surface.distance(points) > FAR, CLUTTER, self._vertices.query(points)[1])
+
+
+def _mean_extent(extents: Sequence[np.ndarray]) -> np.ndarray:
+    """Mean proportions of boxes of the given sides, as a box of unit diagonal, ``(3,)``."""
+    logs = [np.log(np.maximum(extent, 1e-6) / np.linalg.norm(extent)) for extent in extents]
+    mean = np.exp(np.mean(logs, axis=0))
+    return np.asarray(mean / np.linalg.norm(mean))
+
+
+def _median_surface(meshes: Sequence[Mesh], fits: Sequence[Fit]) -> trimesh.Trimesh:
+    """The largest closed surface on which half of the fitted meshes are solid."""
+    stretched = [
+        trimesh.Trimesh(fit(mesh.vertices), mesh.faces, process=False)
+        for mesh, fit in zip(meshes, fits, strict=True)
+    ]
+    corners = np.concatenate([part.bounds for part in stretched])
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    size = (high - low).max() / CELLS
+    shape = np.ceil((high - low) / size).astype(int)
+    ticks = [low[axis] + (np.arange(shape[axis]) + 0.5) * size for axis in range(3)]
+    centres = np.stack(np.meshgrid(*ticks, indexing="ij"), axis=-1).reshape(-1, 3)
+    solid = np.mean([part.ray.contains_points(centres) for part in stretched], axis=0).reshape(shape)
+    smooth = gaussian_filter(np.pad(solid, 2), sigma=1.0)
     if smooth.max() <= 0.5:
         raise SurfposeError("the aligned meshes share no volume; look at the alignment's picture")
-    corners, faces, _, _ = marching_cubes(np.pad(smooth, 1), level=0.5)
-    extents = np.array([box.extent / np.linalg.norm(box.extent) for box in boxes])
-    mean_extent = np.exp(np.log(extents).mean(axis=0))
-    mean_extent /= np.linalg.norm(mean_extent)
-    solid = trimesh.Trimesh(corners, faces)
-    solid = max(solid.split(only_watertight=False), key=lambda part: len(part.faces))
-    mesh = mesh_from_trimesh(_simplified(solid, vertices))
-    box = bounding_box(mesh)
-    points = box.coordinates(mesh.vertices) * mean_extent
-    faces = mesh.faces if trimesh.Trimesh(points, mesh.faces).volume > 0 else mesh.faces[:, ::-1]
-    spread = np.log(extents).std(axis=0) if len(meshes) > 1 else np.full(3, 0.1)
-    return Template(Mesh(points.astype(np.float32), np.ascontiguousarray(faces)), np.maximum(spread, 0.02))
-
-
-def nearest_vertices(template: Template, box: Box, points: np.ndarray) -> np.ndarray:
-    """The template vertex for each point ``(N, 3)`` on an object with that box, ``(N,)``."""
-    mapped = box.coordinates(points) * template.extent
-    return cKDTree(template.mesh.vertices).query(mapped)[1]
-
-
-def _occupancy(mesh: Mesh, box: Box) -> np.ndarray:
-    """Which cells of the object's own box are solid, ``(GRID, GRID, GRID)`` float32."""
-    stretched = trimesh.Trimesh(box.coordinates(mesh.vertices), mesh.faces, process=False)
-    ticks = (np.arange(GRID) + 0.5) / GRID - 0.5
-    cells = np.stack(np.meshgrid(ticks, ticks, ticks, indexing="ij"), axis=-1)
-    inside = stretched.ray.contains_points(cells.reshape(-1, 3))
-    return inside.reshape(GRID, GRID, GRID).astype(np.float32)
+    points, faces, _, _ = marching_cubes(smooth, level=0.5)
+    surface = trimesh.Trimesh(low + (points - 1.5) * size, faces)
+    surface = max(surface.split(only_watertight=False), key=lambda part: len(part.faces))
+    if surface.volume < 0:
+        surface.invert()
+    return surface
 
 
 def _simplified(mesh: trimesh.Trimesh, vertices: int) -> trimesh.Trimesh:

@@ -13,7 +13,7 @@ from surfpose_ros.category.checkpoint import Checkpoint
 from surfpose_ros.category.distributed import Share
 from surfpose_ros.category.mirror import find_mirror
 from surfpose_ros.category.model import CategoryInfo, CategoryModel
-from surfpose_ros.category.template import Template, mean_template
+from surfpose_ros.category.template import Labeller, Template, mean_template
 from surfpose_ros.category.train_settings import TrainSettings
 from surfpose_ros.category.trainer import Lesson, Trainer
 from surfpose_ros.category.views import TrainingViews, collect_views
@@ -65,13 +65,10 @@ def describe(
 ) -> CategoryInfo:
     """The model's card before training."""
     kept = alignment.canonical_from_video
-    metric = [name for name in kept if surfaces[name].metric]
-    sizes = [surfaces[name].mesh.transformed(np.asarray(kept[name])).diagonal for name in metric]
-    scales = [float(decompose_similarity(torch.as_tensor(np.asarray(kept[name])))[2]) for name in metric]
-    diagonals = np.array(sizes) / np.array(scales)
     size_m = None
-    if metric:
-        size_m = {"mean": float(diagonals.mean()), "std": float(diagonals.std())}
+    if metric := [name for name in kept if surfaces[name].metric]:
+        sizes = [_size_m(surfaces[name], np.asarray(kept[name]), template) for name in metric]
+        size_m = {"mean": float(np.mean(sizes)), "std": float(np.std(sizes))}
     backbone = load_backbone(settings.backbone)
     return CategoryInfo(
         name=alignment.category,
@@ -84,6 +81,13 @@ def describe(
         axes=alignment.axes,
         captures={name: np.asarray(matrix).tolist() for name, matrix in kept.items()},
     )
+
+
+def _size_m(surface: Surface, canonical_from_video: np.ndarray, template: Template) -> float:
+    """The diagonal in metres of the template stretched to a metric surface."""
+    stretch = Labeller(template).fit(surface.mesh.transformed(canonical_from_video))
+    scale = float(decompose_similarity(torch.from_numpy(canonical_from_video))[2])
+    return float(np.linalg.norm(template.extent / stretch.scale)) / scale
 
 
 def fit(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from surfpose_ros.category.loss import CLUTTER, IGNORED
-from surfpose_ros.category.template import Box, Template, bounding_box, nearest_vertices
+from surfpose_ros.category.template import Labeller, Template
 from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.geometry.rotations import toward
 from surfpose_ros.geometry.similarity import decompose_similarity
@@ -67,10 +67,11 @@ def collect_views(
 ) -> TrainingViews:
     """Cut and label the frames that each surface used; `videos` may be read one by one."""
     rows: list[tuple[Tensor, ...]] = []
+    labeller = Labeller(template)
     for index, video in enumerate(videos):
         surface, to_canonical = surfaces[video.name], canonical_from_video[video.name]
         video = with_surface_masks(video, surface)
-        box = bounding_box(surface.mesh.transformed(to_canonical))
+        fit = labeller.fit(surface.mesh.transformed(to_canonical))
         caster = RayCaster(surface.mesh)
         frames = {frame.name: frame for frame in video.frames}
         for view in surface.views:
@@ -79,7 +80,10 @@ def collect_views(
                 continue
             crop, camera = object_crop(frame.image, frame.mask, view.camera, SIZE, MARGIN)
             mask = object_crop(frame.mask.astype(np.uint8) * 255, frame.mask, view.camera, SIZE, MARGIN)[0]
-            labels = _labels(caster, view.camera_from_video, camera, to_canonical, box, template, mask)
+            points, on_object = _visible_points(caster, view.camera_from_video, camera, mask)
+            canonical = points[on_object] @ to_canonical[:3, :3].T + to_canonical[:3, 3]
+            labels = _labels(mask)
+            labels[on_object] = labeller(fit(canonical))
             camera_from_canonical = view.camera_from_video @ np.linalg.inv(to_canonical)
             rows.append(
                 (
@@ -141,24 +145,25 @@ def _span(low: float, high: float, size: int) -> slice:
     return slice(start, int(np.clip(np.ceil(high), start + 1, size)))
 
 
-def _labels(
-    caster: RayCaster,
-    camera_from_video: np.ndarray,
-    camera: Camera,
-    canonical_from_video: np.ndarray,
-    box: Box,
-    template: Template,
-    mask: np.ndarray,
-) -> np.ndarray:
+def _labels(mask: np.ndarray) -> np.ndarray:
+    """`IGNORED` on the object, `CLUTTER` elsewhere, ``(SIZE/2, SIZE/2)`` int16."""
+    return np.where(_shrunk(mask), IGNORED, CLUTTER).astype(np.int16)
+
+
+def _visible_points(
+    caster: RayCaster, camera_from_video: np.ndarray, camera: Camera, mask: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The surface's points, video's frame, ``(SIZE/2, SIZE/2, 3)``, and where the mask has any."""
     size = SIZE // LABEL_STRIDE
-    small = camera.cropped(0, 0, size, size, 1 / LABEL_STRIDE)
-    points, faces = caster.surface_map(camera_from_video, small)
-    on_mask = cv2.resize(mask, (size, size), interpolation=cv2.INTER_AREA) > 127
-    labels = np.where(on_mask, IGNORED, CLUTTER).astype(np.int16)
-    shown = on_mask & (faces >= 0)
-    canonical = points[shown] @ canonical_from_video[:3, :3].T + canonical_from_video[:3, 3]
-    labels[shown] = nearest_vertices(template, box, canonical)
-    return labels
+    points, faces = caster.surface_map(
+        camera_from_video, camera.cropped(0, 0, size, size, 1 / LABEL_STRIDE)
+    )
+    return points, _shrunk(mask) & (faces >= 0)
+
+
+def _shrunk(mask: np.ndarray) -> np.ndarray:
+    size = SIZE // LABEL_STRIDE
+    return cv2.resize(mask, (size, size), interpolation=cv2.INTER_AREA) > 127
 
 
 def _straight_ahead(camera_from_canonical: np.ndarray) -> Tensor:

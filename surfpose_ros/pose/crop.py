@@ -137,7 +137,7 @@ class CropSearch:
             box: as of the search itself.
         """
         boxes = self._placements(1 - log_probability[-1].exp(), box)
-        scores = score_views(evidence_maps(log_probability[None])[0], self.table, boxes)
+        scores = score_views(evidence_maps(log_probability[None]), self.table, boxes[None])[0]
         score, placement = scores.max(dim=0)
         chosen = self._spread_starts(score * self.settings.effective_cells / 4 + self._log_prior)
         table = self.table

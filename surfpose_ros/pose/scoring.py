@@ -54,39 +54,41 @@ def score_views(evidence: Tensor, table: ViewTable, boxes: Tensor) -> Tensor:
     """Mean evidence at each view's visible vertices, its outline fitted to the object's box.
 
     Args:
-        evidence: ``(V, h, w)`` of one object.
+        evidence: ``(B, V, h, w)`` of each object.
         table: of the template.
-        boxes: (low x, low y, high x, high y) in cells, cell centres at integers, ``(P, 4)``: several
-            placements to try.
+        boxes: (low x, low y, high x, high y) in cells, cell centres at integers, ``(B, P, 4)``: several
+            placements of each to try.
 
     Returns:
-        ``(P, N)``.
+        ``(B, P, N)``.
     """
     evidence = pad(evidence, (1, 1, 1, 1, 0, 1))  # zero beyond the map, and for vertices that are none
-    _, height, width = evidence.shape
+    count, vertices, height, width = evidence.shape
     scale, centre = place(table, boxes)
     column, row = (
-        torch.addcmul(centre[:, None, None, side], table.points[side], scale[..., side, None])
+        torch.addcmul(centre[..., None, None, side], table.points[side], scale[..., side, None])
         for side in (0, 1)
-    )  # (P, N, M), in cells of the unpadded map
+    )  # (B, P, N, M), in cells of the unpadded map
     column = column.round_().clamp_(-1, width - 2)
     row = row.round_().clamp_(-1, height - 2)
-    index = column.add_(row, alpha=width).int() + (table.vertices * (height * width) + width + 1)
+    first = torch.arange(count, device=evidence.device, dtype=torch.int32) * (vertices * height * width)
+    vertex = table.vertices * (height * width) + (width + 1)
+    index = column.add_(row, alpha=width).int() + vertex + first[:, None, None, None]
     values = evidence.flatten().index_select(0, index.flatten()).view_as(index)
     return values.sum(dim=-1) / table.counts
 
 
 def place(table: ViewTable, boxes: Tensor) -> tuple[Tensor, Tensor]:
-    """Scale ``(P, N, 2)`` and centre ``(P, 2)`` in cells with which each view's outline fills each box.
+    """Scale ``(..., P, N, 2)`` and centre ``(..., P, 2)`` in cells with which views' outlines fill boxes.
 
     Scale is the geometric mean of the two sides' ratios, each side stretched at most 15 % from it:
     objects differ in their proportions.
     """
-    size = boxes[:, None, 2:] - boxes[:, None, :2]
+    size = boxes[..., None, 2:] - boxes[..., None, :2]
     ratio = (size / table.extents).clamp_min(1e-6).log()
     mean = ratio.mean(dim=-1, keepdim=True)
     scale = (mean + (ratio - mean).clamp(-0.15, 0.15)).exp()
-    return scale, (boxes[:, 2:] + boxes[:, :2]) / 2
+    return scale, (boxes[..., 2:] + boxes[..., :2]) / 2
 
 
 def foreground_box(foreground: Tensor, share: float = 0.02) -> Tensor:

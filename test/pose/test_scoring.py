@@ -47,7 +47,7 @@ def test_scores_are_the_mean_evidence_at_the_visible_vertices(template, table):
     generator = torch.Generator().manual_seed(0)
     evidence = torch.rand(len(template.mesh.vertices), SIZE, SIZE, generator=generator)
     boxes = torch.tensor([[2.0, 3, 15, 12], [-6.0, 5, 9, 30], [40.0, 40, 50, 50]])
-    scores = score_views(evidence, table, boxes)
+    scores = score_views(evidence[None], table, boxes[None])[0]
     assert scores.shape == (3, len(table.rotations))
     for view in range(0, len(table.rotations), 7):
         expected = [score_one(evidence, table, view, box) for box in boxes]
