@@ -100,7 +100,8 @@ class DinoV2(Backbone):
         if x.shape[-2:] != size:
             x = interpolate(x, size=size, mode="bilinear", align_corners=False, antialias=True)
         x = self.patch_embed["proj"](x).flatten(2).transpose(1, 2)
-        x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1) + self._positions(rows, columns)
+        x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)
+        x = x + self._positions(rows, columns).to(x.dtype)
         levels = []
         for index, block in enumerate(self.blocks):
             x = block(x)

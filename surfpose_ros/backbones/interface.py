@@ -23,6 +23,13 @@ class Backbone(nn.Module):
     dimension: int
     pyramid_channels: tuple[int, ...]
     size_multiple: int
+    _mean: Tensor
+    _std: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("_mean", torch.tensor(IMAGENET_MEAN)[:, None, None], persistent=False)
+        self.register_buffer("_std", torch.tensor(IMAGENET_STD)[:, None, None], persistent=False)
 
     def normalised(self, images: Tensor) -> Tensor:
         """RGB in [0, 1], ``(B, 3, H, W)``, to zero mean and unit variance over ImageNet.
@@ -35,9 +42,7 @@ class Backbone(nn.Module):
             raise ValueError(
                 f"{self.name} takes multiples of {self.size_multiple} pixels, got {width}x{height}"
             )
-        mean = torch.tensor(IMAGENET_MEAN, device=images.device, dtype=images.dtype)
-        std = torch.tensor(IMAGENET_STD, device=images.device, dtype=images.dtype)
-        return (images - mean[:, None, None]) / std[:, None, None]
+        return (images - self._mean) / self._std
 
     def forward(self, images: Tensor) -> Tensor:
         """Descriptors of RGB images in [0, 1]: ``(B, 3, H, W)`` to ``(B, D, H/stride, W/stride)``.

@@ -1,9 +1,8 @@
 """Poses of one object in one crop: score all views, refine the best, keep the distinct ones."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -90,6 +89,7 @@ class CropSearch:
         steep = up[:, :2].norm(dim=-1)  # seen from straight above, roll means nothing
         spread = math.radians(self.settings.roll_std_deg)
         known = "up" in model.info.axes
+        self._sigmas = torch.tensor(self.settings.sigmas, device=device)
         self._log_prior = -0.5 * (rolls / spread) ** 2 * steep if known else torch.zeros_like(rolls)
 
     def __call__(
@@ -107,94 +107,158 @@ class CropSearch:
             box: of the object in cells (low x, low y, high x, high y); None to take the foreground's.
             mirrored: features of the mirrored crop, for a category with a mirror plane.
         """
-        log_probability = self.explained(features, mirrored)
-        camera, known = crop_camera(intrinsics, features), intrinsics is not None
-        starts = self.starts(log_probability, camera, box)
-        evidence = self._evidence(log_probability, camera, known)
-        refined = refine(starts, evidence, self.shape, self.settings.sigmas)
-        per_cell = (refined.likelihood - evidence.clutter.log().sum()) / len(evidence.cells)
-        log_odds = per_cell * self.settings.effective_cells + self._prior_of(refined.hypotheses)
-        return self._distinct(refined, log_odds, per_cell * refined.coverage)
+        log_probability = self.explained(features[None], None if mirrored is None else mirrored[None])
+        camera = crop_camera(intrinsics, features)[None]
+        boxes = None if box is None else box.to(features.device)[None]
+        starts = self.starts(log_probability, camera, boxes)
+        used = explaining_cells(log_probability)[0].flatten()
+        cells = cell_positions(features)[used]
+        known = intrinsics is not None
+        evidence = make_evidence(log_probability.flatten(2)[..., used], cells, camera, known)
+        return self.distinct(self.refined(starts, evidence))
 
-    def explained(self, features: Tensor, mirrored: Tensor | None) -> Tensor:
-        """Log-probability of every vertex, and last of clutter, in every cell, ``(V + 1, h, w)``.
+    def together(
+        self, features: Tensor, intrinsics: Tensor, known: bool, boxes: Tensor, mirrored: Tensor | None
+    ) -> "Found":
+        """What several crops show, with no wait for any value: what a GPU can record and repeat.
 
         Args:
-            features: as of the search itself.
+            features: of the crops, unit, ``(B, D, h, w)``.
+            intrinsics: of their cameras in cells, ``(B, 3, 3)``.
+            known: whether they are more than assumed.
+            boxes: of the objects in cells, ``(B, 4)``.
+            mirrored: features of the mirrored crops, or None.
+        """
+        log_probability = self.explained(features, mirrored)
+        starts = self.starts(log_probability, intrinsics, boxes)
+        cells = cell_positions(features)
+        evidence = make_evidence(log_probability.flatten(2), cells, intrinsics, known)
+        # Cells that are left out are explained by nothing and need no explanation: their number is fixed.
+        used = explaining_cells(log_probability).flatten(1)
+        evidence = replace(
+            evidence,
+            probability=evidence.probability * used[:, None],
+            clutter=evidence.clutter.where(used, torch.ones_like(evidence.clutter)),
+        )
+        return self.refined(starts, evidence)
+
+    def explained(self, features: Tensor, mirrored: Tensor | None) -> Tensor:
+        """Log-probability of every vertex, and last of clutter, in every cell, ``(B, V + 1, h, w)``.
+
+        Args:
+            features: as of the search itself, of B crops.
             mirrored: likewise.
         """
         if mirrored is None or self.partner is None:
-            return log_likelihoods(self.model, features[None])[0]
-        both = log_likelihoods(self.model, torch.stack([features, mirrored]))
-        return with_mirror_image(both[:1], both[1:], self.partner)[0]
+            return log_likelihoods(self.model, features)
+        both = log_likelihoods(self.model, torch.cat([features, mirrored]))
+        return with_mirror_image(both[: len(features)], both[len(features) :], self.partner)
 
-    def starts(self, log_probability: Tensor, camera: Tensor, box: Tensor | None) -> Hypotheses:
-        """The best tabulated views, best first, before any refinement.
+    def starts(self, log_probability: Tensor, cameras: Tensor, boxes: Tensor | None) -> Hypotheses:
+        """The best tabulated views of each object, best first, before any refinement.
 
         Args:
-            log_probability: of every vertex, and last of clutter, in every cell, ``(V + 1, h, w)``.
-            camera: its intrinsics in cells, ``(3, 3)``.
-            box: as of the search itself.
+            log_probability: of every vertex, and last of clutter, in every cell, ``(B, V + 1, h, w)``.
+            cameras: intrinsics in cells, ``(B, 3, 3)``.
+            boxes: as of the search itself, ``(B, 4)``.
         """
-        boxes = self._placements(1 - log_probability[-1].exp(), box)
-        scores = score_views(evidence_maps(log_probability[None]), self.table, boxes[None])[0]
-        score, placement = scores.max(dim=0)
+        places = self._placements(1 - log_probability[:, -1].exp(), boxes)
+        scores = score_views(evidence_maps(log_probability), self.table, places)
+        score, placement = scores.max(dim=1)
         chosen = self._spread_starts(score * self.settings.effective_cells / 4 + self._log_prior)
-        table = self.table
+        table, each = self.table, self.settings.starts
+        place = placement.gather(1, chosen)[..., None].expand(-1, -1, 4)
         return place_in_boxes(
-            table.rotations[chosen],
-            table.middles[chosen],
-            table.extents[chosen],
-            boxes[placement[chosen]],
-            camera,
+            table.rotations[chosen].flatten(0, 1),
+            table.middles[chosen].flatten(0, 1),
+            table.extents[chosen].flatten(0, 1),
+            places.gather(1, place).flatten(0, 1),
+            cameras.repeat_interleave(each, dim=0),
         )
 
-    def _placements(self, foreground: Tensor, box: Tensor | None) -> Tensor:
-        found = foreground_box(foreground)
-        box = found if box is None else box.to(found)
-        candidates = [box, found, (box + found) / 2]
-        return torch.stack([candidate.float() for candidate in candidates])
+    def refined(self, starts: Hypotheses, evidence: Evidence) -> "Found":
+        """The starts refined, and how likely each is."""
+        refined = refine(starts, evidence, self.shape, self._sigmas)
+        each, cells = self.settings.starts, (evidence.clutter < 1).sum(dim=-1)
+        clutter = evidence.clutter.log().sum(dim=-1)
+        per_cell = (refined.likelihood - clutter.repeat_interleave(each)) / cells.repeat_interleave(each)
+        log_odds = per_cell * self.settings.effective_cells + self._prior_of(refined.hypotheses)
+        return Found(refined, log_odds, per_cell * refined.coverage)
 
-    def _spread_starts(self, total: Tensor) -> Tensor:
-        """The best hypotheses, each at least `apart_deg` from the better ones."""
-        candidates = total.topk(min(400, len(total))).indices
-        rotations = self.table.rotations[candidates].flatten(1)
-        # The trace of A B^T is 1 + 2 cos of the angle between A and B.
-        traces = (rotations @ rotations.T).cpu().numpy()
-        near = traces > 1 + 2 * math.cos(math.radians(self.settings.apart_deg))
-        free = np.ones(len(candidates), bool)
-        chosen: list[int] = []
-        while free.any() and len(chosen) < self.settings.starts:
-            chosen.append(int(free.argmax()))
-            free &= ~near[chosen[-1]]
-        return candidates[chosen]
-
-    def _evidence(self, log_probability: Tensor, camera: Tensor, known: bool) -> Evidence:
-        foreground = 1 - log_probability[-1].exp()
-        used = foreground > 0.1
-        if used.sum() < 6:
-            used = foreground >= foreground.flatten().topk(6).values[-1]
-        row, column = used.nonzero(as_tuple=True)
-        cells = torch.stack([column, row], dim=-1).float()
-        return make_evidence(log_probability[:, row, column], cells, camera, known)
-
-    def _prior_of(self, hypotheses: Hypotheses) -> Tensor:
-        """The roll prior at the nearest tabulated rotation."""
-        trace = torch.einsum("kij,nij->kn", hypotheses.rotation, self.table.rotations)
-        return self._log_prior[trace.argmax(dim=-1)]
-
-    def _distinct(self, refined: Refined, log_odds: Tensor, gain: Tensor) -> CropPoses:
-        order = log_odds.argsort(descending=True)
+    def distinct(self, found: "Found") -> CropPoses:
+        """The poses of one object that differ, best first."""
+        order = found.log_odds.argsort(descending=True)
         distinct = math.radians(self.settings.distinct_deg)
-        rotations = refined.hypotheses.rotation[order].double().cpu()
+        hypotheses = found.refined.hypotheses
+        rotations = hypotheses.rotation[order].double().cpu()
         apart = self.model.symmetry.distance(rotations[:, None], rotations) > distinct
         kept: list[int] = []
         for index in range(len(order)):
             if len(kept) < self.settings.keep and all(apart[index, kept].tolist()):
                 kept.append(index)
         chosen = order[kept]
-        hypotheses, information = refined.hypotheses[chosen], refined.information[chosen]
-        return CropPoses(hypotheses, log_odds[chosen], information, float(gain[chosen[0]]))
+        return CropPoses(
+            hypotheses[chosen],
+            found.log_odds[chosen],
+            found.refined.information[chosen],
+            float(found.gain[chosen[0]]),
+        )
+
+    def _placements(self, foreground: Tensor, boxes: Tensor | None) -> Tensor:
+        found = foreground_box(foreground)
+        boxes = found if boxes is None else boxes
+        return torch.stack([boxes, found, (boxes + found) / 2], dim=1).float()
+
+    def _spread_starts(self, total: Tensor) -> Tensor:
+        """The best hypotheses of each object, ``(B, starts)``, each `apart_deg` from the better ones."""
+        candidates = total.topk(min(400, total.shape[1]), dim=1).indices
+        rotations = self.table.rotations[candidates].flatten(2)
+        # The trace of A B^T is 1 + 2 cos of the angle between A and B.
+        traces = rotations @ rotations.transpose(-1, -2)
+        far = traces <= 1 + 2 * math.cos(math.radians(self.settings.apart_deg))
+        rank = torch.arange(candidates.shape[1], 0, -1, device=total.device)
+        left = rank.expand_as(candidates)  # how good those that may be chosen are; 0 for the others
+        chosen = []
+        for _ in range(self.settings.starts):
+            best = left.argmax(dim=1, keepdim=True)
+            chosen.append(best)
+            left = left * far.gather(1, best[..., None].expand(-1, -1, far.shape[2]))[:, 0]
+        return candidates.gather(1, torch.cat(chosen, dim=1))
+
+    def _prior_of(self, hypotheses: Hypotheses) -> Tensor:
+        """The roll prior at the nearest tabulated rotation."""
+        trace = torch.einsum("kij,nij->kn", hypotheses.rotation, self.table.rotations)
+        return self._log_prior[trace.argmax(dim=-1)]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Refined hypotheses of objects, as many of each.
+
+    Attributes:
+        refined: N of them.
+        log_odds: relative log-probability, ``(N,)``.
+        gain: see `CropPoses`, ``(N,)``.
+    """
+
+    refined: Refined
+    log_odds: Tensor
+    gain: Tensor
+
+
+def explaining_cells(log_probability: Tensor) -> Tensor:
+    """Cells that show an object rather than clutter, at least six, ``(B, h, w)`` bool."""
+    foreground = 1 - log_probability[:, -1].exp()
+    least = foreground.flatten(1).topk(6, dim=1).values[:, -1, None, None]
+    return (foreground > 0.1) | (foreground >= least)
+
+
+def cell_positions(features: Tensor) -> Tensor:
+    """x and y of all cells of maps ``(..., h, w)``, row by row, ``(h * w, 2)``."""
+    height, width = features.shape[-2:]
+    rows = torch.arange(height, device=features.device).repeat_interleave(width)
+    columns = torch.arange(width, device=features.device).repeat(height)
+    return torch.stack([columns, rows], dim=-1).float()
 
 
 def crop_camera(intrinsics: Tensor | None, features: Tensor) -> Tensor:
@@ -208,7 +272,7 @@ def crop_camera(intrinsics: Tensor | None, features: Tensor) -> Tensor:
 
 
 def place_in_boxes(
-    rotations: Tensor, middles: Tensor, extents: Tensor, boxes: Tensor, camera: Tensor
+    rotations: Tensor, middles: Tensor, extents: Tensor, boxes: Tensor, cameras: Tensor
 ) -> Hypotheses:
     """Views of the template moved to where their outlines fill boxes.
 
@@ -217,13 +281,13 @@ def place_in_boxes(
         middles: of the outlines' boxes at `DISTANCE`, as x/z and y/z, ``(K, 2)``.
         extents: their sides, ``(K, 2)``.
         boxes: (low x, low y, high x, high y) in cells, ``(K, 4)``.
-        camera: its intrinsics in cells, ``(3, 3)``.
+        cameras: their intrinsics in cells, ``(K, 3, 3)`` or one for all, ``(3, 3)``.
     """
     scale = ((boxes[:, 2:] - boxes[:, :2]) / extents).prod(dim=-1).sqrt()  # cells a unit of x/z
-    focals = camera.diagonal()[:2]
-    depth = DISTANCE * focals.prod().sqrt() / scale
+    focals = cameras.diagonal(dim1=-2, dim2=-1)[..., :2]
+    depth = DISTANCE * focals.prod(dim=-1).sqrt() / scale
     cells = (boxes[:, 2:] + boxes[:, :2]) / 2 - middles * scale[:, None]
-    rays = torch.cat([(cells - camera[:2, 2]) / focals, torch.ones_like(cells[:, :1])], dim=-1)
+    rays = torch.cat([(cells - cameras[..., :2, 2]) / focals, torch.ones_like(cells[:, :1])], dim=-1)
     zero = torch.zeros_like(rays)
     translation = normalize(rays, dim=-1) * depth[:, None]
     return Hypotheses(toward(rays) @ rotations, translation, zero, zero[:, 0].clone())

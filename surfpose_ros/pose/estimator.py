@@ -16,6 +16,7 @@ from surfpose_ros.pose.depth import scale_from_depth
 from surfpose_ros.pose.detection import Detection, PoseHypothesis, PoseResult
 from surfpose_ros.pose.localise import OVERLAP, STRIDE, overlap, propose
 from surfpose_ros.pose.looking import Box, CropView, look_at
+from surfpose_ros.pose.on_gpu import GpuSearch
 from surfpose_ros.pose.score import detection_score, log_odds
 
 
@@ -44,6 +45,9 @@ class PoseEstimator:
             )
         self.settings = settings or EstimatorSettings()
         self.searches = [CropSearch(model, self.settings.search) for model in models]
+        self._on_gpu = {
+            search: GpuSearch(search) for search in self.searches if search.model.device.type == "cuda"
+        }
 
     def __call__(
         self,
@@ -77,13 +81,18 @@ class PoseEstimator:
         detections: list[Detection] = []
         best = 0.0
         for search in self.searches:
-            wanted = self._places(image, search.model, boxes, expected)
+            fast = self._on_gpu.get(search)
+            wanted = self._places(image, fast.model if fast else search.model, boxes, expected)
             clock.lap("localise")
             # Who follows an object has many images to be sure by: one look at each is enough.
             mirror = boxes is not None or expected is None
-            views = look_at(image, wanted, boxes is not None, whole, search.model, mirror)
-            clock.lap("network")
-            found = [self._pose(view, search, camera, depth) for view in views]
+            if fast:
+                told = fast(image, wanted, boxes is not None, camera, mirror)
+            else:
+                views = look_at(image, wanted, boxes is not None, whole, search.model, mirror)
+                clock.lap("network")
+                told = [self._poses(view, search, camera) for view in views]
+            found = [self._detection(*one, search, camera, depth) for one in told]
             clock.lap("pose")
             best = max([best, *(detection.score for detection in found)])
             # A given box holds an object, says whoever gave it: it is never dropped.
@@ -112,15 +121,26 @@ class PoseEstimator:
             return "no boxes were given"
         return f"nothing above the threshold {self.settings.threshold:.2f}; the best score was {best:.2f}"
 
-    def _pose(
-        self, view: CropView, search: CropSearch, camera: Camera | None, depth: np.ndarray | None
-    ) -> Detection:
+    def _poses(
+        self, view: CropView, search: CropSearch, camera: Camera | None
+    ) -> tuple[CropPoses, Box, float]:
         cells = view.features.shape[-1]
         crop = view.camera.cropped(0, 0, cells, cells, 1 / STRIDE)
         intrinsics = torch.from_numpy(crop.matrix) if camera is not None else None
         with torch.inference_mode():
             poses = search(view.features, intrinsics, view.outline, view.mirrored)
-        detection = to_detection(poses, search, view.box, view.chance, camera is not None)
+        return poses, view.box, view.chance
+
+    def _detection(
+        self,
+        poses: CropPoses,
+        box: Box,
+        chance: float,
+        search: CropSearch,
+        camera: Camera | None,
+        depth: np.ndarray | None,
+    ) -> Detection:
+        detection = to_detection(poses, search, box, chance, camera is not None)
         if depth is not None and camera is not None:
             detection = scale_from_depth(detection, search.caster, camera, depth)
         return detection

@@ -87,14 +87,19 @@ def box_at(output: NetworkOutput, cell: int) -> Tensor:
     return torch.tensor([column - left, row - top, column + right, row + bottom])
 
 
-def middle(output: NetworkOutput) -> tuple[Tensor, float]:
-    """Box (low x, low y, high x, high y) in cells, and chance, of the object about the middle of a crop."""
+def middles(output: NetworkOutput) -> tuple[Tensor, Tensor]:
+    """Of the objects about the middles of crops: boxes (low x, low y, high x, high y) in cells, ``(B, 4)``,
+    and chances, ``(B,)``.
+    """
     height, width = output.centres.shape[-2:]
     near = torch.zeros(height, width, dtype=torch.bool, device=output.centres.device)
     near[height // 4 : -(height // 4), width // 4 : -(width // 4)] = True
-    chances = output.centres[0].float().sigmoid().where(near, torch.zeros(()))
-    cell = int(chances.argmax())
-    return box_at(output, cell), float(chances.flatten()[cell])
+    chances = (output.centres.float().sigmoid() * near).flatten(1)
+    chance, cell = chances.max(dim=1)
+    sides = output.sides.flatten(2).gather(2, cell[:, None, None].expand(-1, 4, 1))[..., 0].float().exp()
+    row, column = cell // width, cell % width
+    low = torch.stack([column, row], dim=1) - sides[:, :2]
+    return torch.cat([low, torch.stack([column, row], dim=1) + sides[:, 2:]], dim=1), chance
 
 
 def overlap(first: tuple[float, ...], second: tuple[float, ...]) -> float:

@@ -9,10 +9,9 @@ from torch import Tensor
 
 from surfpose_ros.category.augment import CROP_MARGIN
 from surfpose_ros.category.model import CategoryModel
-from surfpose_ros.category.network import NetworkOutput
 from surfpose_ros.category.views import box_crop
 from surfpose_ros.geometry.cameras import Camera
-from surfpose_ros.pose.localise import STRIDE, middle, overlap
+from surfpose_ros.pose.localise import STRIDE, middles, overlap
 
 SETTLED = 0.8  # overlap of a box with what its crop tells, above which it needs no second look
 
@@ -84,13 +83,13 @@ def _crops(
     crops, cameras = zip(*(box_crop(image, box, camera, size, CROP_MARGIN) for box in boxes), strict=True)
     pictures = np.stack(crops)
     output = model.look(np.concatenate([pictures, pictures[:, :, ::-1]]) if mirror else pictures)
+    outlines, chances = (told.cpu() for told in middles(output))
     views = []
     for index, crop_camera in enumerate(cameras):
-        own = NetworkOutput(*(part[index : index + 1] for part in output))
         mirrored = output.features[len(crops) + index] if mirror else None
-        outline, chance = middle(own)
+        outline, chance = outlines[index], float(chances[index])
         box = box_in_image(outline, crop_camera, camera)
-        views.append(CropView(own.features[0], mirrored, outline, box, chance, crop_camera))
+        views.append(CropView(output.features[index], mirrored, outline, box, chance, crop_camera))
     return views
 
 

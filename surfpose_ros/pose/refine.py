@@ -5,7 +5,8 @@ likelihoods (expectation); the pose, the object's proportions and, without intri
 then move to shorten those distances (maximisation, one damped Gauss-Newton step). All hypotheses at once.
 
 Only the vertices that a hypothesis sees take part, about half of them: each hypothesis works on the same
-number M of rows, filled up with a vertex that explains nothing (see `Shape`).
+number M of rows, filled up with a vertex that explains nothing (see `Shape`). Hypotheses of several objects
+are refined together, the same number of each; nothing waits for a value, so that a GPU can record it all.
 """
 
 import math
@@ -17,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from surfpose_ros.category.template import Template
-from surfpose_ros.geometry.rotations import rotation_from_rotvec
+from surfpose_ros.geometry.rotations import rodrigues
 from surfpose_ros.pose.hypotheses import Visibility
 
 LEAST_EXPONENT = -80.0  # of two: less is nothing beside clutter, and denormal numbers are slow
@@ -26,7 +27,7 @@ PRIOR_LOG_FOCAL = 0.15  # spread of an unknown focal length about the assumed on
 
 @dataclass(frozen=True)
 class Hypotheses:
-    """Poses of one object in one crop, still in units of the template's diagonal.
+    """Poses of objects in their crops, object by object, still in units of the template's diagonal.
 
     Attributes:
         rotation: ``camera_from_object``, ``(K, 3, 3)``.
@@ -48,14 +49,14 @@ class Hypotheses:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What one crop says.
+    """What crops of B objects say.
 
     Attributes:
-        probability: of every vertex in the cells used, ``(V + 1, C)``; zero for the one that is nowhere.
-        clutter: how well clutter explains each cell, as a probability, ``(C,)``.
+        probability: of every vertex in the cells used, ``(B, V + 1, C)``; zero for the one that is nowhere.
+        clutter: how well clutter explains each cell, as a probability, ``(B, C)``.
         cells: their coordinates, x and y, ``(C, 2)``.
-        intrinsics: of the crop's camera in cells, ``(3, 3)``.
-        focal_known: False where the focal length is an assumption to be refined.
+        intrinsics: of the crops' cameras in cells, ``(B, 3, 3)``.
+        focal_known: False where the focal lengths are assumptions to be refined.
     """
 
     probability: Tensor
@@ -68,11 +69,11 @@ class Evidence:
 def make_evidence(
     log_probability: Tensor, cells: Tensor, intrinsics: Tensor, focal_known: bool
 ) -> Evidence:
-    """From the log-probability of vertices, and last of clutter, in the cells used, ``(V + 1, C)``."""
+    """From the log-probability of vertices, and last of clutter, in the cells used, ``(B, V + 1, C)``."""
     probability = log_probability.exp()
     # Clutter explains a cell as well as a visible vertex one and a half sigma away would.
-    clutter = probability[-1] * math.exp(-1.125)
-    probability[-1] = 0
+    clutter = probability[:, -1] * math.exp(-1.125)
+    probability[:, -1] = 0
     return Evidence(probability, clutter, cells, intrinsics, focal_known)
 
 
@@ -138,17 +139,26 @@ class Refined:
     coverage: Tensor
 
 
-def refine(hypotheses: Hypotheses, evidence: Evidence, shape: Shape, sigmas: tuple[float, ...]) -> Refined:
-    """Alternate expectation and one step of maximisation, once a sigma (in cells), coarse to fine."""
+def refine(hypotheses: Hypotheses, evidence: Evidence, shape: Shape, sigmas: Tensor) -> Refined:
+    """Alternate expectation and a step of maximisation, once a sigma (in cells, ``(R,)``), coarse to fine."""
     information = hypotheses.rotation.new_zeros(len(hypotheses.rotation), 6, 6)
-    for sigma in sigmas:
-        sight = _look(hypotheses, shape, evidence.intrinsics)
-        weight, target, _ = _explain(sight, evidence, sigma)
-        weight, residual = weight * sight.squareness, target - sight.cells
-        hypotheses, information = _maximise(hypotheses, evidence, shape, sight, weight, residual, sigma)
-    sight = _look(hypotheses, shape, evidence.intrinsics)
+    each = len(hypotheses.rotation) // len(evidence.intrinsics)  # hypotheses of an object
+    intrinsics = evidence.intrinsics.repeat_interleave(each, dim=0)
+    for sigma in sigmas.unbind():
+        hypotheses, information = _advance(hypotheses, evidence, shape, intrinsics, sigma)
+    sight = _look(hypotheses, shape, intrinsics)
     weight, _, likelihood = _explain(sight, evidence, sigmas[-1])
     return Refined(hypotheses, likelihood, information, _coverage(sight, shape, weight))
+
+
+def _advance(
+    hypotheses: Hypotheses, evidence: Evidence, shape: Shape, intrinsics: Tensor, sigma: Tensor
+) -> tuple[Hypotheses, Tensor]:
+    """One round: hypotheses moved, and the information on them; ``(K, 3, 3)`` intrinsics."""
+    sight = _look(hypotheses, shape, intrinsics)
+    weight, target, _ = _explain(sight, evidence, sigma)
+    weight, residual = weight * sight.squareness, target - sight.cells
+    return _maximise(hypotheses, evidence, shape, sight, weight, residual, sigma)
 
 
 @dataclass(frozen=True)
@@ -180,14 +190,14 @@ def _look(hypotheses: Hypotheses, shape: Shape, intrinsics: Tensor) -> _Sight:
     vertices = shape.vertices[index]
     stretched = vertices * hypotheses.stretch.exp()[:, None]
     points = stretched @ hypotheses.rotation.transpose(-1, -2) + hypotheses.translation[:, None]
-    focal = intrinsics.diagonal()[:2] * hypotheses.log_focal.exp()[:, None, None]
-    cells = focal * points[..., :2] / points[..., 2:].clamp_min(1e-3) + intrinsics[:2, 2]
+    focal = intrinsics.diagonal(dim1=-2, dim2=-1)[:, None, :2] * hypotheses.log_focal.exp()[:, None, None]
+    cells = focal * points[..., :2] / points[..., 2:].clamp_min(1e-3) + intrinsics[:, None, :2, 2]
     toward = normalize(centres - vertices, dim=-1)
     squareness = (toward * shape.normals[index]).sum(dim=-1).clamp_min(0)
     return _Sight(index, stretched, points, cells, focal, squareness)
 
 
-def _explain(sight: _Sight, evidence: Evidence, sigma: float) -> tuple[Tensor, Tensor, Tensor]:
+def _explain(sight: _Sight, evidence: Evidence, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """How much each visible vertex explains each cell.
 
     Returns:
@@ -195,15 +205,19 @@ def _explain(sight: _Sight, evidence: Evidence, sigma: float) -> tuple[Tensor, T
         log-likelihood of all cells ``(K,)``.
     """
     share = _closeness(sight.cells, evidence.cells, sigma)
-    share *= evidence.probability.index_select(0, sight.index.flatten()).view_as(share)  # (K, M, C)
-    total = share.sum(dim=1) + evidence.clutter
+    objects, rows, _ = evidence.probability.shape
+    each = len(sight.index) // objects
+    first = torch.arange(objects, device=share.device).repeat_interleave(each) * rows
+    row = (sight.index + first[:, None]).flatten()
+    share *= evidence.probability.flatten(0, 1).index_select(0, row).view_as(share)  # (K, M, C)
+    total = share.sum(dim=1) + evidence.clutter.repeat_interleave(each, dim=0)
     moments = torch.stack([torch.ones_like(total[0]), *evidence.cells.unbind(dim=-1)])
     weighted = share @ (moments / total[:, None]).transpose(-1, -2)
     weight = weighted[..., 0]
     return weight, weighted[..., 1:] / weight.clamp_min(1e-9)[..., None], total.log().sum(dim=-1)
 
 
-def _closeness(first: Tensor, second: Tensor, sigma: float) -> Tensor:
+def _closeness(first: Tensor, second: Tensor, sigma: Tensor) -> Tensor:
     """``exp(-|a - b|^2 / 2 sigma^2)`` of all pairs of ``(K, M, 2)`` and ``(C, 2)``, ``(K, M, C)``.
 
     Squared distances come of one product of matrices, taken about the middle for their precision. As a
@@ -231,7 +245,7 @@ def _maximise(
     sight: _Sight,
     weight: Tensor,
     residual: Tensor,
-    sigma: float,
+    sigma: Tensor,
 ) -> tuple[Hypotheses, Tensor]:
     jacobian = _jacobian(hypotheses, sight)
     weighted = (jacobian * weight[..., None, None]).flatten(1, 2).transpose(-1, -2)  # (K, 10, 2 M)
@@ -240,18 +254,18 @@ def _maximise(
     # Priors on proportions and focal length, per effective cell so that they neither vanish nor rule.
     strength = weight.sum(dim=1, keepdim=True) / 40
     focal_std = 1e-4 if evidence.focal_known else PRIOR_LOG_FOCAL
-    std = torch.cat([shape.stretch_std, shape.stretch_std.new_tensor([focal_std])])
+    std = torch.cat([shape.stretch_std, torch.full_like(shape.stretch_std[:1], focal_std)])
     prior = strength / std**2
     state = torch.cat([hypotheses.stretch, hypotheses.log_focal[:, None]], dim=-1)
     diagonal = torch.zeros_like(gradient)
     diagonal[:, 6:] = prior
     gradient = gradient - torch.cat([torch.zeros_like(gradient[:, :6]), prior * state], dim=-1)
     damping = 1e-3 * normal.diagonal(dim1=-2, dim2=-1).amax(dim=-1, keepdim=True) + 1e-6
-    step = torch.linalg.solve(normal + torch.diag_embed(diagonal + damping), gradient)
+    step = torch.linalg.solve_ex(normal + torch.diag_embed(diagonal + damping), gradient)[0]
     step = step * (0.5 / step[:, :3].norm(dim=-1, keepdim=True).clamp_min(0.5))  # at most 0.5 rad a step
     moved = replace(
         hypotheses,
-        rotation=rotation_from_rotvec(step[:, :3]) @ hypotheses.rotation,
+        rotation=rodrigues(step[:, :3]) @ hypotheses.rotation,
         translation=hypotheses.translation + step[:, 3:6],
         stretch=hypotheses.stretch + step[:, 6:9],
         log_focal=hypotheses.log_focal + step[:, 9],

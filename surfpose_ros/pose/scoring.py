@@ -35,7 +35,7 @@ def with_mirror_image(log_probability: Tensor, mirrored: Tensor, partner: Tensor
         mirrored: of the mirrored crop's.
         partner: the mirror image of each vertex, ``(V,)``.
     """
-    clutter = torch.tensor([len(partner)], device=partner.device)
+    clutter = torch.full_like(partner[:1], len(partner))
     other = mirrored.flip(-1).index_select(1, torch.cat([partner, clutter]))
     return ((log_probability + other) / 2).log_softmax(dim=1)
 
@@ -92,13 +92,12 @@ def place(table: ViewTable, boxes: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def foreground_box(foreground: Tensor, share: float = 0.02) -> Tensor:
-    """Box ``(4,)`` of a foreground map ``(h, w)`` that leaves `share` of its mass beyond each side."""
-    sides = []
-    for axis in (0, 1):
-        mass = foreground.sum(dim=axis).cumsum(0)
-        mass = mass / mass[-1].clamp_min(1e-6)
-        ends = torch.tensor([share, 1 - share], device=mass.device)
-        low, high = torch.searchsorted(mass, ends).clamp_max(len(mass) - 1)
-        sides.append((low - 0.5, high + 0.5))
-    (left, right), (top, bottom) = sides
-    return torch.stack([left, top, right, bottom])
+    """Boxes ``(B, 4)`` of maps ``(B, h, w)`` that leave `share` of the foreground beyond each side."""
+    lows, highs = [], []
+    for axis in (1, 2):
+        mass = foreground.sum(dim=axis).cumsum(dim=-1)
+        mass = mass / mass[:, -1:].clamp_min(1e-6)
+        last = mass.shape[-1] - 1
+        lows.append((mass < share).sum(dim=-1).clamp_max(last) - 0.5)
+        highs.append((mass < 1 - share).sum(dim=-1).clamp_max(last) + 0.5)
+    return torch.stack([*lows, *highs], dim=-1)

@@ -126,7 +126,8 @@ def test_coarse_search_gives_starts_that_refinement_improves(model):
     for azimuth in range(15, 360, 45):
         pose = view(azimuth, 20, 5)
         features, box = perfect_map(model, pose), outline(model, pose)
-        coarse = search.starts(log_likelihoods(model, features[None])[0], INTRINSICS, box).rotation[0]
+        explained = log_likelihoods(model, features[None])
+        coarse = search.starts(explained, INTRINSICS[None], box[None]).rotation[0]
         refined = search(features, INTRINSICS, box).hypotheses.rotation[0]
         errors.append((degrees(coarse, pose), degrees(refined, pose)))
     assert np.median([coarse for coarse, _ in errors]) < 15

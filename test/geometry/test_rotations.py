@@ -14,6 +14,7 @@ from surfpose_ros.geometry.rotations import (
     nearest_rotation,
     quaternion_from_rotation,
     random_rotations,
+    rodrigues,
     rotation_angle,
     rotation_from_quaternion,
     rotation_from_rotvec,
@@ -58,6 +59,7 @@ def test_quaternions_stay_exact_near_half_turns(axis, short):
 @given(rotvec=VECTORS)
 def test_rotation_vectors_give_the_matrices_of_scipy(rotvec):
     same(rotation_from_rotvec(torch.tensor(rotvec)), Rotation.from_rotvec(rotvec).as_matrix())
+    same(rodrigues(torch.tensor(rotvec)), Rotation.from_rotvec(rotvec).as_matrix())
 
 
 @given(wxyz=QUATERNIONS)

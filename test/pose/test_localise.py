@@ -10,7 +10,7 @@ from surfpose_ros.category.network import NetworkOutput
 from surfpose_ros.category.views import box_crop
 from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.pose.calibrate import fit_scores
-from surfpose_ros.pose.localise import middle, overlap, peaks, proposals
+from surfpose_ros.pose.localise import middles, overlap, peaks, proposals
 from surfpose_ros.pose.looking import box_in_cells, box_in_image
 from surfpose_ros.pose.score import detection_score, log_odds
 
@@ -42,7 +42,7 @@ def test_an_object_told_in_the_padding_of_an_image_is_no_proposal():
 
 def test_the_middle_of_a_crop_is_not_taken_from_its_border():
     output = output_with([((2, 2), (0, 0, 4, 4), 5.0), ((14, 13), (8, 8, 20, 20), -1.0)])
-    box, chance = middle(output)
+    (box,), (chance,) = middles(output)
     assert torch.allclose(box, torch.tensor([8.0, 8, 20, 20]))
     assert chance == pytest.approx(1 / (1 + np.e))
 

@@ -21,5 +21,7 @@ class CoarseSearch:
     def __call__(self, image: np.ndarray, camera: Camera | None, box: Box) -> Tensor:
         """The view that scores best."""
         view, intrinsics = see(self.search.model, image, camera, box)
-        log_probability = self.search.explained(view.features, view.mirrored)
-        return self.search.starts(log_probability, intrinsics, view.outline).rotation[0]
+        mirrored = None if view.mirrored is None else view.mirrored[None]
+        log_probability = self.search.explained(view.features[None], mirrored)
+        outline = view.outline.to(log_probability)[None]
+        return self.search.starts(log_probability, intrinsics[None], outline).rotation[0]

@@ -1,0 +1,221 @@
+"""From an image on the GPU to poses there, all boxes of a category together and in one go.
+
+It does what `look_at` and `CropSearch` do box by box; only crops are sampled a little otherwise.
+"""
+
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import fields, replace
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, grid_sample
+
+from surfpose_ros.category.augment import CROP_MARGIN
+from surfpose_ros.category.network import CategoryNetwork, NetworkOutput
+from surfpose_ros.geometry.cameras import Camera
+from surfpose_ros.pose.crop import CropPoses, CropSearch, Found, crop_camera
+from surfpose_ros.pose.localise import STRIDE, middles
+from surfpose_ros.pose.looking import SETTLED, Box
+from surfpose_ros.pose.recorded import Recorded
+from surfpose_ros.pose.refine import Hypotheses, Refined
+
+SHARPEST = 0.6  # crop pixels an image pixel, below which several samples make a crop's pixel
+
+
+class _RecordedNetwork(nn.Module):
+    """A network in half precision, recorded; what it returns is overwritten by its next call."""
+
+    def __init__(self, network: CategoryNetwork, device: torch.device) -> None:
+        super().__init__()
+        self.backbone = network.backbone
+        self._recorded = Recorded(lambda images: tuple(_run(network, images)), device)
+
+    def forward(self, images: Tensor) -> NetworkOutput:
+        """As of `CategoryNetwork`."""
+        return NetworkOutput(*self._recorded(images))
+
+
+def _run(network: CategoryNetwork, pictures: Tensor) -> NetworkOutput:
+    """A network's output in float32, whatever its own precision."""
+    dtype = next(network.parameters()).dtype
+    output = network(pictures.to(dtype, memory_format=torch.channels_last))
+    return NetworkOutput(*(part.float() for part in output))
+
+
+class GpuSearch:
+    """Looks at boxes with one category model; its network runs in half precision.
+
+    Attributes:
+        search: on the GPU.
+        model: the search's, with the faster network.
+    """
+
+    def __init__(self, search: CropSearch) -> None:
+        self.search = search
+        model = search.model
+        self._network = deepcopy(model.network)
+        self._network.memory = None  # whose answer the program would have to wait for
+        if model.device.type == "cuda":
+            self._network.half()
+        self._recorded = Recorded(self._poses, model.device)
+        network = cast(CategoryNetwork, _RecordedNetwork(self._network, model.device))
+        self.model = replace(model, network=network)
+
+    def __call__(
+        self, image: np.ndarray, boxes: Sequence[Box], exact: bool, camera: Camera | None, mirror: bool
+    ) -> list[tuple[CropPoses, Box, float]]:
+        """Poses, box and chance of the object in each box.
+
+        Args:
+            image: ``(H, W, 3)`` uint8 RGB.
+            boxes: of the objects.
+            exact: False lets the network correct the boxes, as `look_at` does.
+            camera: of the image; None if unknown.
+            mirror: look at mirrored crops too, where the category has a mirror plane.
+        """
+        if not boxes:
+            return []
+        count = 1 << (len(boxes) - 1).bit_length()  # few recordings serve any number of boxes
+        padded = torch.tensor([*boxes, *[boxes[-1]] * (count - len(boxes))], dtype=torch.float32)
+        matrix = np.eye(3) if camera is None else camera.matrix
+        longest = float(padded[:, 2:].max()) * CROP_MARGIN
+        shrink = self.search.model.info.input_size / longest
+        samples = 1 if shrink >= SHARPEST else min(8, 1 << round(np.log2(1 / shrink)).bit_length())
+        with torch.inference_mode():
+            told = self._recorded(
+                torch.from_numpy(np.ascontiguousarray(image)),
+                padded,
+                torch.from_numpy(matrix).float(),
+                exact=exact,
+                known=camera is not None,
+                mirror=mirror and self.search.partner is not None,
+                samples=samples,
+            )
+            host = [part.cpu() for part in told]
+        return [self._of(host, index, boxes[index] if exact else None) for index in range(len(boxes))]
+
+    def _of(self, host: list[Tensor], index: int, given: Box | None) -> tuple[CropPoses, Box, float]:
+        """One object's part of what came back."""
+        *parts, boxes, chances = host
+        each = self.search.settings.starts
+        own = [part[index * each : (index + 1) * each] for part in parts]
+        hypotheses, (likelihood, information, coverage, odds, gain) = Hypotheses(*own[:4]), own[4:]
+        found = Found(Refined(hypotheses, likelihood, information, coverage), odds, gain)
+        x, y, width, height = boxes[index].tolist()
+        return self.search.distinct(found), given or (x, y, width, height), float(chances[index])
+
+    def _poses(
+        self,
+        image: Tensor,
+        boxes: Tensor,
+        matrix: Tensor,
+        *,
+        exact: bool,
+        known: bool,
+        mirror: bool,
+        samples: int,
+    ) -> tuple[Tensor, ...]:
+        """All fields of the hypotheses and of their `Found`, boxes ``(B, 4)`` and chances ``(B,)``.
+
+        Args:
+            image: ``(H, W, 3)`` uint8.
+            boxes: x, y, width and height, ``(B, 4)``.
+            matrix: the image's intrinsics, ``(3, 3)``.
+            exact: as of the call.
+            known: whether `matrix` means anything.
+            mirror: as of the call.
+            samples: along each side of a crop's pixel.
+        """
+        pixels = image.permute(2, 0, 1)[None].float() / 255
+        if not exact:
+            told, _ = middles(self._look(pixels, boxes, samples))
+            told = _in_image(told, boxes, self.search.model.info.input_size)
+            settled = _overlap(told, boxes) >= SETTLED
+            boxes = torch.where(settled[:, None], boxes, told)
+        output = self._look(pixels, boxes, samples, mirror)
+        count = len(boxes)
+        own = NetworkOutput(*(part[:count] for part in output))
+        mirrored = output.features[count:] if mirror else None
+        outlines, chances = middles(own)
+        cells = own.features.shape[-1]
+        if exact:
+            outlines = _in_own_crop(boxes, cells)
+        cameras = (
+            _crop_cameras(matrix, boxes, cells)
+            if known
+            else crop_camera(None, own.features[0]).expand(count, 3, 3)
+        )
+        found = self.search.together(own.features, cameras, known, outlines, mirrored)
+        refined = found.refined
+        parts = [getattr(refined.hypotheses, field.name) for field in fields(refined.hypotheses)]
+        parts += [refined.likelihood, refined.information, refined.coverage, found.log_odds, found.gain]
+        return *parts, _in_image(outlines, boxes, cells * STRIDE), chances
+
+    def _look(self, pixels: Tensor, boxes: Tensor, samples: int, mirror: bool = False) -> NetworkOutput:
+        """The network's output of the crops about boxes, and of the mirrored crops after them."""
+        crops = crop_boxes(pixels, boxes, self.search.model.info.input_size, samples)
+        return _run(self._network, torch.cat([crops, crops.flip(-1)]) if mirror else crops)
+
+
+def crop_boxes(pixels: Tensor, boxes: Tensor, size: int, samples: int) -> Tensor:
+    """Square pictures around boxes, as `box_crop` cuts them, ``(B, 3, size, size)``.
+
+    Args:
+        pixels: of the image, ``(1, 3, H, W)``.
+        boxes: x, y, width and height, ``(B, 4)``.
+        size: of the pictures.
+        samples: along each side of a picture's pixel.
+    """
+    side, corner = _squares(boxes)
+    steps = (torch.arange(size * samples, device=boxes.device) + 0.5) / (size * samples)
+    places = corner[:, None] + steps[:, None] * side[:, None, None]  # (B, S, 2), x and y
+    height, width = pixels.shape[-2:]
+    x, y = 2 * places[..., 0] / width - 1, 2 * places[..., 1] / height - 1
+    grid = torch.stack(torch.broadcast_tensors(x[:, None, :], y[:, :, None]), dim=-1)
+    crops = grid_sample(pixels.expand(len(boxes), -1, -1, -1), grid, align_corners=False)
+    return avg_pool2d(crops, samples) if samples > 1 else crops
+
+
+def _squares(boxes: Tensor) -> tuple[Tensor, Tensor]:
+    """Sides ``(B,)`` and upper left corners ``(B, 2)`` of the squares that are cut about boxes."""
+    side = CROP_MARGIN * boxes[:, 2:].amax(dim=1)
+    return side, boxes[:, :2] + boxes[:, 2:] / 2 - side[:, None] / 2
+
+
+def _crop_cameras(matrix: Tensor, boxes: Tensor, cells: int) -> Tensor:
+    """Intrinsics of the crops about boxes in cells, ``(B, 3, 3)``."""
+    side, corner = _squares(boxes)
+    scale = cells / side[:, None]  # cells an image pixel
+    focal = matrix.diagonal()[:2] * scale
+    centre = (matrix[:2, 2] - corner + 0.5) * scale - 0.5
+    cameras = torch.diag_embed(torch.cat([focal, torch.ones_like(scale)], dim=1))
+    return torch.cat([cameras[:, :, :2], _last_column(centre)], dim=2)
+
+
+def _last_column(centre: Tensor) -> Tensor:
+    return torch.cat([centre, torch.ones_like(centre[:, :1])], dim=1)[..., None]
+
+
+def _in_own_crop(boxes: Tensor, cells: int) -> Tensor:
+    """Where boxes lie in their own crops: (low x, low y, high x, high y) in cells, ``(B, 4)``."""
+    half = boxes[:, 2:] / boxes[:, 2:].amax(dim=1, keepdim=True) * cells / CROP_MARGIN / 2
+    return torch.cat([cells / 2 - 0.5 - half, cells / 2 - 0.5 + half], dim=1)
+
+
+def _in_image(outlines: Tensor, boxes: Tensor, size: int) -> Tensor:
+    """Outlines in cells of the crops about boxes as x, y, width and height in the image, ``(B, 4)``."""
+    side, corner = _squares(boxes)
+    pixels = (outlines + 0.5) * STRIDE * (side / size)[:, None]
+    low, high = pixels[:, :2] + corner, pixels[:, 2:] + corner
+    return torch.cat([low, high - low], dim=1)
+
+
+def _overlap(first: Tensor, second: Tensor) -> Tensor:
+    """Intersection over union of boxes ``(B, 4)``, pair by pair."""
+    low = torch.maximum(first[:, :2], second[:, :2])
+    high = torch.minimum(first[:, :2] + first[:, 2:], second[:, :2] + second[:, 2:])
+    both = (high - low).clamp_min(0).prod(dim=1)
+    return both / (first[:, 2:].prod(dim=1) + second[:, 2:].prod(dim=1) - both)
