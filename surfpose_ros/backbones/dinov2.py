@@ -70,6 +70,7 @@ class DinoV2(Backbone):
         self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(3, WIDTH, PATCH, PATCH)})
         self.blocks = nn.ModuleList(Block() for _ in range(DEPTH))
         self.norm = nn.LayerNorm(WIDTH, eps=1e-6)
+        self._grids: dict[tuple[object, ...], Tensor] = {}  # kept: recordings of GPUs refer to them
         if pretrained:
             self.load_state_dict(read_weights(find_weights()))
 
@@ -111,9 +112,13 @@ class DinoV2(Backbone):
 
     def _positions(self, rows: int, columns: int) -> Tensor:
         """Position embeddings ``(1, 1 + rows * columns, C)``, those of training brought to the grid."""
-        grid = self.pos_embed[:, 1:].transpose(1, 2).unflatten(2, (GRID, GRID)).float()
-        grid = interpolate(grid, size=(rows, columns), mode="bicubic", align_corners=False)
-        return torch.cat([self.pos_embed[:, :1], grid.flatten(2).transpose(1, 2)], dim=1)
+        table = self.pos_embed
+        key = rows, columns, table.data_ptr(), table.dtype, table._version
+        if key not in self._grids:  # a GPU takes three times as long for it as for all blocks
+            grid = table[:, 1:].transpose(1, 2).unflatten(2, (GRID, GRID)).float()
+            grid = interpolate(grid, size=(rows, columns), mode="bicubic", align_corners=False)
+            self._grids[key] = torch.cat([table[:, :1], grid.flatten(2).transpose(1, 2)], dim=1).detach()
+        return self._grids[key]
 
 
 def find_weights() -> Path:

@@ -42,6 +42,7 @@ def run(
     max_objects: Annotated[int, typer.Option(min=1, help="Of each category, as in pose_node.")] = 1,
     threads: Annotated[int, typer.Option(min=0, help="Of the arithmetic; 0 for PyTorch's own.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
+    compiled: Annotated[bool, typer.Option(help="Compile the search on a GPU, as pose_node may.")] = False,
     *,
     progress: Progress = silent,
 ) -> BenchmarkResult:
@@ -52,7 +53,9 @@ def run(
     if not pictures:
         raise SurfposeError(f"{images}: no pictures in there")
     models = load_category_models(model, device)
-    estimator = PoseEstimator(models, EstimatorSettings(threshold=0.0, max_objects=max_objects))
+    estimator = PoseEstimator(
+        models, EstimatorSettings(threshold=0.0, max_objects=max_objects, compiled=compiled)
+    )
     times: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
     found = 0
     for number, index in enumerate([0] * WARM_UP + list(range(len(pictures))) * rounds):
@@ -68,6 +71,7 @@ def run(
         "models": [loaded.name for loaded in models],
         "backbone": models[0].info.backbone,
         "device": device,
+        "compiled": compiled,
         "threads": torch.get_num_threads(),
         "load": round(os.getloadavg()[0], 1),
         "pictures": len(pictures),

@@ -103,7 +103,9 @@ class ModelStore:
                 f"categories names {', '.join(unknown)}; there are models of {', '.join(models)}"
             )
         settings = EstimatorSettings(
-            threshold=self._parameters["threshold"], max_objects=self._parameters["max_objects"]
+            threshold=self._parameters["threshold"],
+            max_objects=self._parameters["max_objects"],
+            compiled=self._parameters["compile"],
         )
         chosen = [model for name, model in models.items() if not wanted or name in wanted]
         return PoseEstimator(chosen, settings)

@@ -12,7 +12,16 @@ from surfpose_ros.category.model import CategoryModel
 from surfpose_ros.geometry.rotations import toward
 from surfpose_ros.geometry.visibility import RayCaster
 from surfpose_ros.pose.hypotheses import DISTANCE, ViewTable, tabulate_views, tabulate_visibility
-from surfpose_ros.pose.refine import Evidence, Hypotheses, Refined, make_evidence, make_shape, refine
+from surfpose_ros.pose.refine import (
+    Evidence,
+    Hypotheses,
+    Refined,
+    Step,
+    advance,
+    make_evidence,
+    make_shape,
+    refine,
+)
 from surfpose_ros.pose.scoring import (
     evidence_maps,
     foreground_box,
@@ -89,6 +98,7 @@ class CropSearch:
         steep = up[:, :2].norm(dim=-1)  # seen from straight above, roll means nothing
         spread = math.radians(self.settings.roll_std_deg)
         known = "up" in model.info.axes
+        self._step: Step = advance
         self._sigmas = torch.tensor(self.settings.sigmas, device=device)
         self._log_prior = -0.5 * (rolls / spread) ** 2 * steep if known else torch.zeros_like(rolls)
 
@@ -142,6 +152,14 @@ class CropSearch:
         )
         return self.refined(starts, evidence)
 
+    def compile(self) -> None:
+        """Let PyTorch compile what a search repeats: few large steps for a GPU in place of many small ones.
+
+        It takes half a minute when something is first searched, and needs a C compiler.
+        """
+        self._step = torch.compile(advance, dynamic=False)
+        self.starts = torch.compile(self.starts, dynamic=False)  # type: ignore[method-assign]
+
     def explained(self, features: Tensor, mirrored: Tensor | None) -> Tensor:
         """Log-probability of every vertex, and last of clutter, in every cell, ``(B, V + 1, h, w)``.
 
@@ -178,7 +196,7 @@ class CropSearch:
 
     def refined(self, starts: Hypotheses, evidence: Evidence) -> "Found":
         """The starts refined, and how likely each is."""
-        refined = refine(starts, evidence, self.shape, self._sigmas)
+        refined = refine(starts, evidence, self.shape, self._sigmas, self._step)
         each, cells = self.settings.starts, (evidence.clutter < 1).sum(dim=-1)
         clutter = evidence.clutter.log().sum(dim=-1)
         per_cell = (refined.likelihood - clutter.repeat_interleave(each)) / cells.repeat_interleave(each)
@@ -214,15 +232,15 @@ class CropSearch:
         candidates = total.topk(min(400, total.shape[1]), dim=1).indices
         rotations = self.table.rotations[candidates].flatten(2)
         # The trace of A B^T is 1 + 2 cos of the angle between A and B.
-        traces = rotations @ rotations.transpose(-1, -2)
-        far = traces <= 1 + 2 * math.cos(math.radians(self.settings.apart_deg))
+        most = 1 + 2 * math.cos(math.radians(self.settings.apart_deg))
         rank = torch.arange(candidates.shape[1], 0, -1, device=total.device)
         left = rank.expand_as(candidates)  # how good those that may be chosen are; 0 for the others
         chosen = []
         for _ in range(self.settings.starts):
             best = left.argmax(dim=1, keepdim=True)
             chosen.append(best)
-            left = left * far.gather(1, best[..., None].expand(-1, -1, far.shape[2]))[:, 0]
+            traces = (rotations * rotations.gather(1, best[..., None].expand(-1, -1, 9))).sum(dim=-1)
+            left = left * (traces <= most)
         return candidates.gather(1, torch.cat(chosen, dim=1))
 
     def _prior_of(self, hypotheses: Hypotheses) -> Tensor:

@@ -10,6 +10,7 @@ are refined together, the same number of each; nothing waits for a value, so tha
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -139,19 +140,30 @@ class Refined:
     coverage: Tensor
 
 
-def refine(hypotheses: Hypotheses, evidence: Evidence, shape: Shape, sigmas: Tensor) -> Refined:
-    """Alternate expectation and a step of maximisation, once a sigma (in cells, ``(R,)``), coarse to fine."""
+Step = Callable[[Hypotheses, Evidence, Shape, Tensor, Tensor], tuple[Hypotheses, Tensor]]
+
+
+def refine(hypotheses: Hypotheses, evidence: Evidence, shape: Shape, sigmas: Tensor, step: Step) -> Refined:
+    """Alternate expectation and a step of maximisation, coarse to fine.
+
+    Args:
+        hypotheses: to be moved.
+        evidence: of their objects.
+        shape: of the template.
+        sigmas: one a round, in cells, ``(R,)``.
+        step: `advance`, or the same compiled.
+    """
     information = hypotheses.rotation.new_zeros(len(hypotheses.rotation), 6, 6)
     each = len(hypotheses.rotation) // len(evidence.intrinsics)  # hypotheses of an object
     intrinsics = evidence.intrinsics.repeat_interleave(each, dim=0)
     for sigma in sigmas.unbind():
-        hypotheses, information = _advance(hypotheses, evidence, shape, intrinsics, sigma)
+        hypotheses, information = step(hypotheses, evidence, shape, intrinsics, sigma)
     sight = _look(hypotheses, shape, intrinsics)
     weight, _, likelihood = _explain(sight, evidence, sigmas[-1])
     return Refined(hypotheses, likelihood, information, _coverage(sight, shape, weight))
 
 
-def _advance(
+def advance(
     hypotheses: Hypotheses, evidence: Evidence, shape: Shape, intrinsics: Tensor, sigma: Tensor
 ) -> tuple[Hypotheses, Tensor]:
     """One round: hypotheses moved, and the information on them; ``(K, 3, 3)`` intrinsics."""
@@ -211,8 +223,11 @@ def _explain(sight: _Sight, evidence: Evidence, sigma: Tensor) -> tuple[Tensor, 
     row = (sight.index + first[:, None]).flatten()
     share *= evidence.probability.flatten(0, 1).index_select(0, row).view_as(share)  # (K, M, C)
     total = share.sum(dim=1) + evidence.clutter.repeat_interleave(each, dim=0)
-    moments = torch.stack([torch.ones_like(total[0]), *evidence.cells.unbind(dim=-1)])
-    weighted = share @ (moments / total[:, None]).transpose(-1, -2)
+    moments = torch.stack([torch.ones_like(total[0]), *evidence.cells.unbind(dim=-1)]) / total[:, None]
+    if torch.compiler.is_compiling():  # then a sum costs no table, and beats products with three columns
+        weighted = torch.stack([(share * part[:, None]).sum(dim=-1) for part in moments.unbind(1)], dim=-1)
+    else:
+        weighted = share @ moments.transpose(-1, -2)
     weight = weighted[..., 0]
     return weight, weighted[..., 1:] / weight.clamp_min(1e-9)[..., None], total.log().sum(dim=-1)
 
@@ -220,11 +235,15 @@ def _explain(sight: _Sight, evidence: Evidence, sigma: Tensor) -> tuple[Tensor, 
 def _closeness(first: Tensor, second: Tensor, sigma: Tensor) -> Tensor:
     """``exp(-|a - b|^2 / 2 sigma^2)`` of all pairs of ``(K, M, 2)`` and ``(C, 2)``, ``(K, M, C)``.
 
-    Squared distances come of one product of matrices, taken about the middle for their precision. As a
-    power of two, and cut off before numbers lose digits, it takes a CPU a small part of the time.
+    Unless compiled, squared distances come of one product of matrices, taken about the middle for their
+    precision. As a power of two, and cut off before numbers lose digits, it takes a CPU a small part of the
+    time.
     """
     scale, middle = math.sqrt(math.log2(math.e)) / sigma, second.mean(dim=0)
     first, second = (first - middle) * scale, (second - middle) * scale
+    if torch.compiler.is_compiling():
+        squares = (first[:, :, None] - second).square().sum(dim=-1)
+        return (-squares / 2).clamp_min(LEAST_EXPONENT).exp2()
     left = [first, -first.square().sum(dim=-1, keepdim=True) / 2, torch.ones_like(first[..., :1])]
     right = [second, torch.ones_like(second[:, :1]), -second.square().sum(dim=-1, keepdim=True) / 2]
     exponent = torch.cat(left, dim=-1) @ torch.cat(right, dim=-1).T

@@ -76,9 +76,9 @@ def test_closeness_is_a_gaussian_of_the_distance(sigma):
     second = 28 * torch.rand(50, 2, generator=generator)
     squared = (first[:, :, None] - second).double().square().sum(dim=-1)
     expected = (-squared / (2 * sigma**2)).exp().float()
-    assert torch.allclose(_closeness(first, second, sigma), expected, rtol=1e-2, atol=1e-6)
+    assert torch.allclose(_closeness(first, second, torch.tensor(sigma)), expected, rtol=1e-2, atol=1e-6)
 
 
 def test_closeness_of_what_is_far_away_is_no_denormal_number():
-    share = _closeness(torch.full((1, 1, 2), 1e4), torch.zeros(4, 2), 1.0)
+    share = _closeness(torch.full((1, 1, 2), 1e4), torch.zeros(4, 2), torch.tensor(1.0))
     assert 0 <= share.max() < 1e-20 and share.min() > 1.2e-38

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -20,7 +21,8 @@ from surfpose_ros.geometry.rotations import camera_from_object_views, random_rot
 from surfpose_ros.geometry.visibility import RayCaster
 from surfpose_ros.pose.crop import CropSearch, SearchSettings
 from surfpose_ros.pose.estimator import EstimatorSettings, PoseEstimator, check_box
-from surfpose_ros.pose.looking import box_in_cells
+from surfpose_ros.pose.looking import box_in_cells, look_at
+from surfpose_ros.pose.on_gpu import GpuSearch
 
 CELLS = 28
 
@@ -122,6 +124,42 @@ def test_without_intrinsics_the_rotation_still_holds(model, search):
     found = search(feature_map(model, pose, CAMERA), None, None)
     truth = torch.from_numpy(pose[:3, :3]).float()
     assert math.degrees(rotation_angle(found.hypotheses.rotation[0], truth)) < 10
+
+
+def test_objects_searched_together_get_the_poses_that_each_gets_alone(model, search):
+    poses = [view(30, 20, 0), view(200, 45, 10), view(110, 5, -10, shift=(0.1, 0.0))]
+    maps = torch.stack([feature_map(model, pose, CAMERA) for pose in poses])
+    boxes = torch.tensor([[4.0, 4, 23, 23], [3.0, 5, 24, 22], [5.0, 4, 26, 23]])
+    intrinsics = torch.from_numpy(CAMERA.matrix).float()
+    found = search.together(maps, intrinsics.expand(3, 3, 3), True, boxes, None)
+    each = search.settings.starts
+    for index, box in enumerate(boxes):
+        alone = search(maps[index], intrinsics, box)
+        best = found.log_odds[index * each : (index + 1) * each].argmax() + index * each
+        rotation = found.refined.hypotheses.rotation[best]
+        assert math.degrees(rotation_angle(rotation, alone.hypotheses.rotation[0])) < 0.01
+        assert float(found.gain[best]) == pytest.approx(alone.gain, rel=1e-4)
+        assert float(found.log_odds[best]) == pytest.approx(float(alone.log_odds[0]), rel=1e-3)
+
+
+def test_the_way_of_a_gpu_tells_what_the_way_of_a_cpu_tells(model):
+    image = np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8)
+    image = cv2.resize(image, (320, 240), interpolation=cv2.INTER_CUBIC)
+    camera = Camera(np.array([[300.0, 0, 160], [0, 300.0, 120], [0, 0, 1]]), 320, 240)
+    estimator = PoseEstimator([model], EstimatorSettings(threshold=0.0))
+    boxes = [(60.0, 40.0, 150.0, 140.0), (150.0, 80.0, 100.0, 120.0), (20.0, 20.0, 110.0, 90.0)]
+    search = estimator.searches[0]
+    views = look_at(image, boxes, True, camera, model)
+    for view, (poses, box, chance) in zip(
+        views, GpuSearch(search)(image, boxes, True, camera, False), strict=True
+    ):
+        crop = view.camera.cropped(0, 0, CELLS, CELLS, 1 / 8)
+        alone = search(view.features, torch.from_numpy(crop.matrix), view.outline)
+        # The network is not trained, and what it sees is noise: near is all that can be asked.
+        assert box == pytest.approx(view.box, abs=1.0)
+        assert chance == pytest.approx(view.chance, abs=0.02)
+        assert poses.gain == pytest.approx(alone.gain, abs=0.1)
+        assert poses.hypotheses.rotation.shape[1:] == (3, 3)
 
 
 def test_a_map_of_clutter_scores_far_below_one_of_the_object(model, search):
