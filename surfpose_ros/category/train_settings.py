@@ -47,8 +47,10 @@ class TrainSettings:
     seed: int = 0
 
 
-# "quick" is for the demo and for a first look: a few minutes on two cores.
+# "quick" is for the demo and for a first look: a few minutes on two cores. "long" takes a GPU a minute or
+# two; "full" is for who has none.
 PRESETS = {
+    "long": TrainSettings(steps=1200),
     "full": TrainSettings(),
     "quick": TrainSettings(steps=320, batch=12, calibration=50),
 }

@@ -27,8 +27,8 @@ from surfpose_ros.video.reader import read_capture
 app = typer.Typer()
 
 PresetOption = Annotated[
-    Literal["quick", "full"],
-    typer.Option(help="quick: a few minutes on two cores; full: best accuracy, made for a GPU."),
+    Literal["quick", "full", "long"],
+    typer.Option(help="quick: a few minutes on two cores; full: half an hour; long: best, for a GPU."),
 ]
 StepsOption = Annotated[int | None, typer.Option(min=1, help="Training steps; the preset's if not given.")]
 SeedOption = Annotated[int, typer.Option(help="Of every random choice.")]

@@ -90,7 +90,7 @@ def run(
     ] = "labels",
     symmetry: Annotated[str, typer.Option(help="Turns forgiven, in the labels' frame; or model.")] = "none",
     limit: Annotated[int | None, typer.Option(min=1, help="Test images of a split.")] = None,
-    preset: Annotated[Literal["quick", "full"], typer.Option(help="Of the training.")] = "full",
+    preset: Annotated[Literal["quick", "full", "long"], typer.Option(help="Of the training.")] = "full",
     steps: Annotated[int | None, typer.Option(min=1, help="Training steps; else the preset's.")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Images a step; else the preset's.")] = None,
     seed: Annotated[int, typer.Option(help="Of the splits, alignment and training.")] = 0,

@@ -34,7 +34,7 @@ PARAMETERS = (
     Parameter("work_dir", "", "Folder of the stages' work; empty for work/<category>.", live=True),
     Parameter("masks", "auto", "Where the object's masks come from: auto for what each capture allows, a "
               "method as surfpose reconstruct knows them, or an ONNX segmentation network.", live=True),
-    Parameter("preset", "full", "How long to train: full for use, quick to try out.",
+    Parameter("preset", "full", "How long to train: full for use, long for a GPU, quick to try out.",
               choices=tuple(PRESETS), live=True),
     Parameter("device", "auto", "Where to train; auto takes a GPU if there is one.",
               choices=("auto", "cpu", "cuda"), live=True),
