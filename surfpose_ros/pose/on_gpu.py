@@ -3,6 +3,7 @@
 It does what `look_at` and `CropSearch` do box by box; only crops are sampled a little otherwise.
 """
 
+import math
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import fields, replace
@@ -83,7 +84,7 @@ class GpuSearch:
         matrix = np.eye(3) if camera is None else camera.matrix
         longest = float(padded[:, 2:].max()) * CROP_MARGIN
         shrink = self.search.model.info.input_size / longest
-        samples = 1 if shrink >= SHARPEST else min(8, 1 << round(np.log2(1 / shrink)).bit_length())
+        samples = 1 if shrink >= SHARPEST else min(8, 1 << round(math.log2(1 / shrink)))
         with torch.inference_mode():
             told = self._recorded(
                 torch.from_numpy(np.ascontiguousarray(image)),

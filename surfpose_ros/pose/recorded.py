@@ -1,5 +1,6 @@
 """Functions of tensors recorded as CUDA graphs: hundreds of small steps are handed to the GPU as one."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -7,6 +8,8 @@ import torch
 from torch import Tensor
 
 WARM_UPS = 3  # calls before the recording, in which libraries choose their algorithms
+REPEATS = 3  # calls of one kind after which it is worth a recording: a folder of photos has many sizes
+MOST = 16  # recordings kept, each with memory of its own
 
 TensorFunction = Callable[..., tuple[Tensor, ...]]
 
@@ -19,7 +22,7 @@ class _Recording:
 
 
 class Recorded:
-    """A function on one GPU, recorded once for each set of shapes and played from then on.
+    """A function on one GPU, recorded for each set of shapes that comes again and again.
 
     The function must not wait for a value on the GPU. What a call returns is overwritten by the next one.
     On a CPU the function is called as it is.
@@ -29,6 +32,7 @@ class Recorded:
         """`function` takes tensors, and options that can be dictionary keys."""
         self._function, self._device = function, device
         self._recordings: dict[object, _Recording] = {}
+        self._calls: Counter[object] = Counter()
 
     def __call__(self, *inputs: Tensor, **options: object) -> tuple[Tensor, ...]:
         """What the function returns; inputs may come from another device."""
@@ -36,6 +40,12 @@ class Recorded:
             return self._function(*inputs, **options)
         key = (*((value.shape, value.dtype) for value in inputs), *sorted(options.items()))
         if key not in self._recordings:
+            self._calls[key] += 1
+            if self._calls[key] < REPEATS:
+                there = (value.to(self._device) for value in inputs)
+                return self._function(*there, **options)
+            if len(self._recordings) == MOST:
+                del self._recordings[next(iter(self._recordings))]
             self._recordings[key] = self._record(inputs, options)
         found = self._recordings[key]
         for place, value in zip(found.inputs, inputs, strict=True):
@@ -52,6 +62,7 @@ class Recorded:
                 self._function(*places, **options)
         torch.cuda.current_stream(self._device).wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # Another thread may load a model meanwhile.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             outputs = self._function(*places, **options)
         return _Recording(graph, places, outputs)
