@@ -77,6 +77,21 @@ class CropPoses:
     gain: float
 
 
+@dataclass(frozen=True)
+class Found:
+    """Refined hypotheses of objects, as many of each.
+
+    Attributes:
+        refined: N of them.
+        log_odds: relative log-probability, ``(N,)``.
+        gain: see `CropPoses`, ``(N,)``.
+    """
+
+    refined: Refined
+    log_odds: Tensor
+    gain: Tensor
+
+
 class CropSearch:
     """Searches poses with one category model; keeps the model's view tables."""
 
@@ -129,7 +144,7 @@ class CropSearch:
 
     def together(
         self, features: Tensor, intrinsics: Tensor, known: bool, boxes: Tensor, mirrored: Tensor | None
-    ) -> "Found":
+    ) -> Found:
         """What several crops show, with no wait for any value: what a GPU can record and repeat.
 
         Args:
@@ -194,7 +209,7 @@ class CropSearch:
             cameras.repeat_interleave(each, dim=0),
         )
 
-    def refined(self, starts: Hypotheses, evidence: Evidence) -> "Found":
+    def refined(self, starts: Hypotheses, evidence: Evidence) -> Found:
         """The starts refined, and how likely each is."""
         refined = refine(starts, evidence, self.shape, self._sigmas, self._step)
         each, cells = self.settings.starts, (evidence.clutter < 1).sum(dim=-1)
@@ -203,7 +218,7 @@ class CropSearch:
         log_odds = per_cell * self.settings.effective_cells + self._prior_of(refined.hypotheses)
         return Found(refined, log_odds, per_cell * refined.coverage)
 
-    def distinct(self, found: "Found") -> CropPoses:
+    def distinct(self, found: Found) -> CropPoses:
         """The poses of one object that differ, best first."""
         order = found.log_odds.argsort(descending=True)
         distinct = math.radians(self.settings.distinct_deg)
@@ -247,21 +262,6 @@ class CropSearch:
         """The roll prior at the nearest tabulated rotation."""
         trace = torch.einsum("kij,nij->kn", hypotheses.rotation, self.table.rotations)
         return self._log_prior[trace.argmax(dim=-1)]
-
-
-@dataclass(frozen=True)
-class Found:
-    """Refined hypotheses of objects, as many of each.
-
-    Attributes:
-        refined: N of them.
-        log_odds: relative log-probability, ``(N,)``.
-        gain: see `CropPoses`, ``(N,)``.
-    """
-
-    refined: Refined
-    log_odds: Tensor
-    gain: Tensor
 
 
 def explaining_cells(log_probability: Tensor) -> Tensor:
