@@ -10,12 +10,14 @@ import torch
 import typer
 
 from surfpose_ros.alignment.alignment import Alignment, read_alignment
+from surfpose_ros.backbones.registry import DEFAULT_BACKBONE
 from surfpose_ros.category.distributed import joined_processes
 from surfpose_ros.category.model import save_category_model
 from surfpose_ros.category.train import prepare
 from surfpose_ros.category.train_settings import PRESETS, TrainSettings
 from surfpose_ros.category.trainer import Lesson
 from surfpose_ros.cli.console import JsonOption, out, print_json, progress_bars
+from surfpose_ros.cli.reconstruct import BackboneOption, MasksOption, check_sources
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.files import inside
 from surfpose_ros.progress import Progress
@@ -57,6 +59,8 @@ def train(
         Path, typer.Option("--out", help="Folder for the model; of several categories, for their models.")
     ],
     preset: PresetOption = "full",
+    masks: MasksOption = "auto",
+    backbone: BackboneOption = DEFAULT_BACKBONE,
     steps: StepsOption = None,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
@@ -67,16 +71,20 @@ def train(
     With several alignments, one for each category, all models have one backbone, which looks at an image
     once for all of them.
 
+    Give --masks and --backbone as the surfaces were made with.
+
     Over several GPUs: torchrun --nproc-per-node 2 -m surfpose_ros.cli.main train ...
     """
+    check_sources("auto", masks)
     settings, chosen = train_settings(preset, steps, seed, device)
+    settings = replace(settings, backbone=backbone)
     aligned = [read_alignment(path) for path in alignment]
     names = [category.category for category in aligned]
     if len(set(names)) < len(names):
         raise SurfposeError(f"alignments of one category twice: {', '.join(sorted(names))}")
     places = [out_dir] if len(names) == 1 else [inside(out_dir, name) for name in names]
     folders = captures_by_name(captures)
-    lessons = [_lesson(category, folders, surfaces, settings) for category in aligned]
+    lessons = [_lesson(category, folders, surfaces, masks, settings) for category in aligned]
     with (
         joined_processes(chosen) as (share, own_device),
         progress_bars(quiet=as_json or not share.first) as progress,
@@ -108,7 +116,11 @@ def train(
 
 
 def _lesson(
-    aligned: Alignment, folders: Mapping[str, Path], surfaces: Sequence[Path], settings: TrainSettings
+    aligned: Alignment,
+    folders: Mapping[str, Path],
+    surfaces: Sequence[Path],
+    masks: str,
+    settings: TrainSettings,
 ) -> Lesson:
     """What the category of an alignment is learnt from."""
     names = sorted(aligned.canonical_from_video)
@@ -118,7 +130,7 @@ def _lesson(
                 f"the alignment of {aligned.category} holds {name}, and no capture of that name was given"
             )
     loaded = {name: load_surface(_folder_of(name, surfaces), name) for name in names}
-    videos = (read_capture(folders[name], poses="none") for name in names)
+    videos = (read_capture(folders[name], "none", masks) for name in names)
     return prepare(videos, loaded, aligned, settings)
 
 

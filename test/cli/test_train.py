@@ -1,0 +1,58 @@
+import sys
+from functools import partial
+
+import pytest
+
+from surfpose_ros.alignment.settings import AlignmentSettings
+from surfpose_ros.category.model import load_category_model
+from surfpose_ros.category.train_settings import PRESETS, TrainSettings
+from surfpose_ros.cli.main import main
+from surfpose_ros.retrain import RetrainSettings, retrain
+from surfpose_ros.simulation.captures import CaptureOptions, simulate_captures
+from surfpose_ros.simulation.objects import make_object
+from surfpose_ros.simulation.turntable import TurntableSettings
+from surfpose_ros.surface.reconstruct import ReconstructSettings
+
+TINY = TrainSettings(steps=1, batch=4, input_size=96, vertices=100, calibration=1)
+
+
+@pytest.fixture(scope="module")
+def learnt(tmp_path_factory):
+    """A folder with captures that have masks and no background pictures, and the work of a training."""
+    folder = tmp_path_factory.mktemp("learnt")
+    table = TurntableSettings(width=160, height=120, elevations=(0.5,))
+    makers = [partial(make_object, "mug", number) for number in range(2)]
+    options = CaptureOptions(views=12, turntable=table)
+    captures = simulate_captures(makers, ["mug_0", "mug_1"], folder / "captures", 0, options)
+    settings = RetrainSettings(
+        ReconstructSettings(max_vertices=150, resolution=60, image_size=160),
+        AlignmentSettings(samples=200, refine_steps=10, joint_steps=20),
+        TINY,
+    )
+    retrain(captures, "mug", folder / "model", folder / "work", settings)
+    return folder
+
+
+@pytest.fixture
+def train(learnt, tmp_path, monkeypatch):
+    def run(*options):
+        command = ["surfpose", "train", str(learnt / "captures"), "--out", str(tmp_path / "model")]
+        command += ["--surfaces", str(learnt / "work/surfaces"), "--preset", "quick"]
+        command += ["--alignment", str(learnt / "work/alignment.json"), *options]
+        monkeypatch.setattr(sys, "argv", command)
+        monkeypatch.setitem(PRESETS, "quick", TINY)
+        main()
+
+    return run
+
+
+def test_train_takes_the_masks_that_it_is_told_of(train, capsys):
+    with pytest.raises(SystemExit, match="1"):
+        train("--masks", "background")
+    assert "no background pictures" in capsys.readouterr().err
+
+
+def test_train_takes_the_backbone_that_it_is_told_of(train, tmp_path):
+    with pytest.raises(SystemExit, match="0"):
+        train("--backbone", "mobilenet_v2_random")
+    assert load_category_model(tmp_path / "model").info.backbone == "mobilenet_v2_random"
