@@ -18,7 +18,7 @@ from surfpose_ros.pose.estimator import PoseEstimator
 from surfpose_ros.pose.scoring import log_likelihoods
 from surfpose_ros.simulation.objects import make_object
 from surfpose_ros.simulation.turntable import Turntable
-from surfpose_ros.surface.picture import draw_mesh
+from surfpose_ros.surface.picture import TILE, draw_mesh
 from surfpose_ros.video.guidance import CaptureGuide, draw_guidance, view_direction
 from surfpose_ros.video.labels import read_labels
 
@@ -34,9 +34,8 @@ def main() -> None:
     model = load_category_model(demo / "models" / "mug")
     samples = samples_from_labels(read_labels(demo / "scenes" / "labels.csv", demo / "scenes"))
     write("stage_video.jpg", video())
-    write(
-        "stage_surface.jpg", cv2.imread(str(demo / "work" / "surfaces" / f"{names[0]}.png"))[44:, :, ::-1]
-    )
+    surface = cv2.imread(str(demo / "work" / "surfaces" / f"{names[0]}.png"))[-2 * TILE :, :, ::-1]
+    write("stage_surface.jpg", surface)  # without the lines of text
     write("stage_alignment.jpg", cv2.imread(str(demo / "work" / "alignment.png"))[..., ::-1])
     write("stage_category.jpg", category(model, samples[1]))
     write("stage_pose.jpg", pose(model, samples[:3]))

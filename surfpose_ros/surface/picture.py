@@ -16,7 +16,7 @@ _VIEWS = ((30.0, 20.0), (120.0, 20.0), (210.0, 40.0))
 
 
 def surface_picture(surface: Surface, video: ObjectVideo) -> np.ndarray:
-    """RGB ``(H, W, 3)`` uint8: eight frames with mask outlines above; cameras and mesh below.
+    """RGB ``(H, W, 3)`` uint8: what there is to know, frames with mask outlines, cameras and mesh.
 
     The mesh's colours are the first three principal components of its mean vertex features: equal parts
     of equal objects should have equal colours.
@@ -29,14 +29,9 @@ def surface_picture(surface: Surface, video: ObjectVideo) -> np.ndarray:
     colours = feature_colours(surface.mean_features)
     meshes = [draw_mesh(surface.mesh, colours, up, *angles) for angles in _VIEWS]
     page = np.vstack([np.hstack(tiles[:6]), np.hstack([*tiles[6:], _ring(surface, up), *meshes])])
-    header = np.full((44, page.shape[1], 3), 255, np.uint8)
     known = "metric" if surface.metric else "scale unknown"
     title = f"{surface.category}/{surface.name}: {len(surface.mesh.vertices)} vertices, {known}"
-    for row, text in enumerate((title, "; ".join(surface.notes))):
-        cv2.putText(
-            header, text[:170], (6, 17 + 20 * row), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, 16
-        )
-    return np.vstack([header, page])
+    return np.vstack([_written(title, "; ".join(surface.notes), width=page.shape[1]), page])
 
 
 def feature_colours(features: np.ndarray) -> np.ndarray:
@@ -74,6 +69,24 @@ def draw_mesh(
     flat = colours[mesh.faces].mean(axis=1)[faces[hit]]
     picture[hit] = (flat * shade[:, None]).astype(np.uint8)
     return picture
+
+
+def _written(*texts: str, width: int) -> np.ndarray:
+    """Lines of text on white, ``(H, width, 3)``; what is too long for one goes on in the next."""
+    font = (cv2.FONT_HERSHEY_SIMPLEX, 0.45)
+    lines: list[str] = []
+    for text in texts:
+        lines.append("")
+        for word in text.split():
+            longer = f"{lines[-1]} {word}".strip()
+            if cv2.getTextSize(longer, *font, 1)[0][0] <= width - 12:
+                lines[-1] = longer
+            else:
+                lines.append(word)
+    header = np.full((4 + 20 * len(lines), width, 3), 255, np.uint8)
+    for row, line in enumerate(lines):
+        cv2.putText(header, line, (6, 17 + 20 * row), *font, (0, 0, 0), 1, cv2.LINE_AA)
+    return header
 
 
 def _framed(image: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
