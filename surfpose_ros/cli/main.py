@@ -3,6 +3,7 @@
 import importlib
 import os
 import platform
+import re
 import sys
 from importlib import metadata
 from typing import Any
@@ -67,7 +68,15 @@ def load_command(name: str) -> Any:
     command.name = name
     # Shell completion is installed for `surfpose` as a whole.
     command.params = [p for p in command.params if p.name not in ("install_completion", "show_completion")]
+    _let_help_wrap(command)
     return command
+
+
+def _let_help_wrap(command: Any) -> None:
+    """Join the lines of each paragraph of the help: it wraps at the terminal's width, not at the code's too."""
+    command.help = re.sub(r"(?<!\n)\n(?!\n)", " ", command.help or "")
+    for subcommand in getattr(command, "commands", {}).values():
+        _let_help_wrap(subcommand)
 
 
 app = typer.Typer(

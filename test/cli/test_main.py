@@ -37,6 +37,14 @@ def test_help_lists_every_command_without_importing_pytorch():
     assert all(name in result.stdout for name in main.COMMANDS)
 
 
+def test_help_wraps_at_the_terminals_width_alone():
+    wide = surfpose("retrain", "--help", COLUMNS="300").stdout
+    assert (
+        "Each stage keeps what it made in the work folder; run again after an interruption or with more "
+        in wide
+    )
+
+
 @pytest.mark.parametrize("arguments", [["no-such-command"], ["--no-such-option"], ["doctor", "--no-such"]])
 def test_wrong_usage_exits_with_2(arguments):
     assert surfpose(*arguments).returncode == 2
