@@ -73,7 +73,7 @@ def load_command(name: str) -> Any:
 
 
 def _let_help_wrap(command: Any) -> None:
-    """Join the lines of each paragraph of the help: it wraps at the terminal's width, not at the code's too."""
+    """Join the lines of each paragraph of the help, so that it wraps at the terminal's width alone."""
     command.help = re.sub(r"(?<!\n)\n(?!\n)", " ", command.help or "")
     for subcommand in getattr(command, "commands", {}).values():
         _let_help_wrap(subcommand)
