@@ -92,10 +92,9 @@ def check_launch() -> Check:
     """The launch system."""
     if _importable("launch.actions") and _importable("launch_ros.actions"):
         return Check("ros2 launch", "ok", "there")
-    found = "not there: the launch files cannot be used; start the nodes one by one"
-    remedy = (
-        _apt(["launch_ros", "ros2launch"]) if "ROS_DISTRO" in os.environ else "PyPI has none; install ROS 2"
-    )
+    found = "not there: the launch files cannot be used"
+    by_name = "PyPI has none: start the nodes by their names (docs/ros_api.md), or install ROS 2"
+    remedy = _apt(["launch_ros", "ros2launch"]) if "ROS_DISTRO" in os.environ else by_name
     return Check("ros2 launch", "warning", found, remedy)
 
 

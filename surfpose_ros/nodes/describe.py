@@ -71,10 +71,13 @@ def main() -> None:
     """Write all, in the source folder that this module was imported from."""
     root = Path(__file__).resolve().parents[2]
     for node in NODES:
-        (root / "config" / f"{node}.yaml").write_text(parameters_yaml(node), encoding="utf-8")
+        defaults = root / "config" / f"{node}.yaml"
+        defaults.write_text(parameters_yaml(node), encoding="utf-8")
+        print(defaults)
     page = root / "docs" / "ros_api.md"
     if page.exists():
         page.write_text(with_tables(page.read_text(encoding="utf-8")), encoding="utf-8")
+        print(page)
 
 
 if __name__ == "__main__":
