@@ -8,6 +8,7 @@ venv=.cache/docs/venv pages=.cache/docs/pages
 
 rm -rf "$pages" && mkdir -p "$pages"
 cp -r docs/. "$pages"
+sed -i 's#](../README.md#](index.md#g' "$pages"/*.md
 sed -e 's#](docs/#](#g' -e 's#](CONTRIBUTING.md#](contributing.md#g' -e '/^<!--.*-->$/d' \
     -e 's#\[CITATION.cff\](CITATION.cff)#`CITATION.cff`#' README.md >"$pages/index.md"
 sed -e 's#](docs/#](#g' CONTRIBUTING.md >"$pages/contributing.md"
