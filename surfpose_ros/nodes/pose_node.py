@@ -145,10 +145,12 @@ class PoseNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def destroy_node(self) -> None:
-        """Stop the threads first."""
+        """Stop the threads first, and leave nothing behind."""
         if self._state == "active":
             self._stop_work()
         super().destroy_node()
+        # rclpy lets the lifecycle hold on to the node, and so DDS to 64 MiB of shared memory, for ever.
+        self._state_machine.destroy_when_not_in_use()
 
     def _autostart(self) -> None:
         self.destroy_timer(self._starter)
