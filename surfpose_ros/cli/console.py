@@ -48,6 +48,11 @@ def _progress_lines() -> Progress:
     return report
 
 
+def counted(number: int, thing: str) -> str:
+    """How many of them, as people say it: "1 capture", "2 captures"."""
+    return f"{number} {thing}" + ("" if number == 1 else "s")
+
+
 @contextmanager
 def progress_bars(quiet: bool = False) -> Iterator[Progress]:
     """A `Progress` drawn as one bar a stage on stderr, as lines where that is a file; silent if `quiet`."""

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from surfpose_ros.cli.console import JsonOption, out, print_json, progress_bars
+from surfpose_ros.cli.console import JsonOption, counted, out, print_json, progress_bars
 from surfpose_ros.video.import_labels import import_labels
 from surfpose_ros.video.import_pictures import import_pictures
 
@@ -65,5 +65,6 @@ def import_(
     if as_json:
         print_json({"captures": [str(folder) for folder in folders]})
     else:
-        out.print(f"{len(folders)} captures in {out_dir}", soft_wrap=True)
-        out.print(f"next: surfpose retrain --category NAME {out_dir} --out MODEL", soft_wrap=True)
+        name = category or "NAME"
+        out.print(f"{counted(len(folders), 'capture')} in {out_dir}", soft_wrap=True)
+        out.print(f"next: surfpose retrain --category {name} {out_dir} --out models/{name}", soft_wrap=True)

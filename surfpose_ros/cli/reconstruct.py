@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from surfpose_ros.backbones.registry import BACKBONES, DEFAULT_BACKBONE
-from surfpose_ros.cli.console import JsonOption, RayOption, err, out, print_json, progress_bars
+from surfpose_ros.cli.console import JsonOption, RayOption, counted, err, out, print_json, progress_bars
 from surfpose_ros.fan_out import fan_out_of
 from surfpose_ros.geometry.visibility import BACKENDS
 from surfpose_ros.surface.batch import reconstruct_captures
@@ -64,7 +64,8 @@ def reconstruct(
         print_json({"made": report.made, "kept": report.kept, "failed": report.failed})
     else:
         out.print(
-            f"{len(report.made)} surfaces made, {len(report.kept)} kept, in {out_dir}", soft_wrap=True
+            f"{counted(len(report.made), 'surface')} made, {len(report.kept)} kept, in {out_dir}",
+            soft_wrap=True,
         )
         for reason in report.failed.values():
             err.print(f"surfpose: {reason}", soft_wrap=True)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from surfpose_ros.cli.console import JsonOption, out, print_json, progress_bars
+from surfpose_ros.cli.console import JsonOption, counted, out, print_json, progress_bars
 from surfpose_ros.simulation.captures import POSES, CaptureOptions, simulate_captures
 from surfpose_ros.simulation.labels import LabelledImages
 from surfpose_ros.simulation.objects import SimulatedObject, load_object, make_object
@@ -89,7 +89,7 @@ def simulate(
             images = LabelledImages(labels) if labels else None
             folders = simulate_captures(makers, names, out_dir, seed, options, images, progress)
             result = {"captures": [str(folder) for folder in folders]}
-            said = f"{len(folders)} captures in {out_dir}"
+            said = f"{counted(len(folders), 'capture')} in {out_dir}"
             if images:
                 result["labels"] = str(images.write())
                 said += f", the same as pictures in {labels}"

@@ -6,7 +6,7 @@ import pytest
 
 from surfpose_ros import __version__
 from surfpose_ros.cli import main
-from surfpose_ros.cli.console import err
+from surfpose_ros.cli.console import counted, err
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.progress import Cancelled
 
@@ -35,6 +35,10 @@ def test_help_lists_every_command_without_importing_pytorch():
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert all(name in result.stdout for name in main.COMMANDS)
+
+
+def test_one_is_not_many():
+    assert [counted(number, "capture") for number in (0, 1, 2)] == ["0 captures", "1 capture", "2 captures"]
 
 
 def test_help_wraps_at_the_terminals_width_alone():
