@@ -7,6 +7,7 @@ import typer
 
 from surfpose_ros.backbones.registry import BACKBONES, DEFAULT_BACKBONE
 from surfpose_ros.cli.console import JsonOption, RayOption, counted, err, out, print_json, progress_bars
+from surfpose_ros.errors import SurfposeError
 from surfpose_ros.fan_out import fan_out_of
 from surfpose_ros.geometry.visibility import BACKENDS
 from surfpose_ros.surface.batch import reconstruct_captures
@@ -30,6 +31,8 @@ def check_sources(poses: str, masks: str) -> None:
         raise typer.BadParameter(
             f"{masks!r} is none of {', '.join(MASK_METHODS)}, and no {SUFFIX} file", param_hint="--masks"
         )
+    if masks.endswith(SUFFIX) and not Path(masks).is_file():  # once, not for each capture
+        raise SurfposeError(f"{masks}: no such network; --masks takes the path of an ONNX file")
 
 
 @app.command()

@@ -52,6 +52,12 @@ def test_train_takes_the_masks_that_it_is_told_of(train, capsys):
     assert "no background pictures" in capsys.readouterr().err
 
 
+def test_a_network_that_is_not_there_is_named_once_before_anything_is_done(train, capsys):
+    with pytest.raises(SystemExit, match="1"):
+        train("--masks", "u2net.onnx")
+    assert capsys.readouterr().err.count("u2net.onnx: no such network") == 1
+
+
 def test_train_takes_the_backbone_that_it_is_told_of(train, tmp_path):
     with pytest.raises(SystemExit, match="0"):
         train("--backbone", "mobilenet_v2_random")
