@@ -1,7 +1,7 @@
 """The template: the mean shape of the aligned videos, each stretched along its axes to the others.
 
-It is the surface on which half of the objects are solid. What few of them have, such as a leg that others
-hold elsewhere, is not on it.
+It is the surface on which a quarter of the objects are solid: thin parts, such as handles, which never
+quite meet, stay whole. What few objects have is not on it.
 """
 
 from collections.abc import Sequence
@@ -19,6 +19,7 @@ from surfpose_ros.category.loss import CLUTTER
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.geometry.meshes import Mesh, mesh_from_trimesh
 
+SOLID = 0.25  # share of the objects that are solid inside the template
 CELLS = 64  # along the longest side of the volume in which shapes are averaged
 ROUNDS = 3  # of averaging shapes, and stretching each to the average
 FAR = 0.04  # in diagonals of the template: parts farther from it are none of its vertices
@@ -57,7 +58,7 @@ def mean_template(meshes: Sequence[Mesh], vertices: int = 500) -> Template:
     goal = np.stack([-half, half])
     fits = [fit_boxes(mesh.trimesh().bounds, goal) for mesh in meshes]
     for _ in range(ROUNDS):
-        surface = _median_surface(meshes, fits)
+        surface = _common_surface(meshes, fits)
         target = TargetSurface(np.asarray(surface.vertices))
         fits = [target.fit(mesh) for mesh in meshes]
         # Stretching must not drift away from what the objects are on average.
@@ -99,8 +100,8 @@ def _mean_extent(extents: Sequence[np.ndarray]) -> np.ndarray:
     return np.asarray(mean / np.linalg.norm(mean))
 
 
-def _median_surface(meshes: Sequence[Mesh], fits: Sequence[Fit]) -> trimesh.Trimesh:
-    """The largest closed surface on which half of the fitted meshes are solid."""
+def _common_surface(meshes: Sequence[Mesh], fits: Sequence[Fit]) -> trimesh.Trimesh:
+    """The largest closed surface on which enough of the fitted meshes are solid."""
     stretched = [
         trimesh.Trimesh(fit(mesh.vertices), mesh.faces, process=False)
         for mesh, fit in zip(meshes, fits, strict=True)
@@ -113,9 +114,9 @@ def _median_surface(meshes: Sequence[Mesh], fits: Sequence[Fit]) -> trimesh.Trim
     centres = np.stack(np.meshgrid(*ticks, indexing="ij"), axis=-1).reshape(-1, 3)
     solid = np.mean([part.ray.contains_points(centres) for part in stretched], axis=0).reshape(shape)
     smooth = gaussian_filter(np.pad(solid, 2), sigma=1.0)
-    if smooth.max() <= 0.5:
+    if smooth.max() <= SOLID:
         raise SurfposeError("the aligned meshes share no volume; look at the alignment's picture")
-    points, faces, _, _ = marching_cubes(smooth, level=0.5)
+    points, faces, _, _ = marching_cubes(smooth, level=SOLID)
     surface = trimesh.Trimesh(low + (points - 1.5) * size, faces)
     surface = max(surface.split(only_watertight=False), key=lambda part: len(part.faces))
     if surface.volume < 0:
