@@ -67,7 +67,8 @@ def describe(
     kept = alignment.canonical_from_video
     size_m = None
     if metric := [name for name in kept if surfaces[name].metric]:
-        sizes = [_size_m(surfaces[name], np.asarray(kept[name]), template) for name in metric]
+        labeller = Labeller(template)
+        sizes = [_size_m(surfaces[name], np.asarray(kept[name]), template, labeller) for name in metric]
         size_m = {"mean": float(np.mean(sizes)), "std": float(np.std(sizes))}
     backbone = load_backbone(settings.backbone)
     return CategoryInfo(
@@ -83,9 +84,11 @@ def describe(
     )
 
 
-def _size_m(surface: Surface, canonical_from_video: np.ndarray, template: Template) -> float:
+def _size_m(
+    surface: Surface, canonical_from_video: np.ndarray, template: Template, labeller: Labeller
+) -> float:
     """The diagonal in metres of the template stretched to a metric surface."""
-    stretch = Labeller(template).fit(surface.mesh.transformed(canonical_from_video))
+    stretch = labeller.fit(surface.mesh.transformed(canonical_from_video))
     scale = float(decompose_similarity(torch.from_numpy(canonical_from_video))[2])
     return float(np.linalg.norm(template.extent / stretch.scale)) / scale
 

@@ -1,6 +1,7 @@
 """How categories are trained, and the presets that have names."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from surfpose_ros.backbones.registry import DEFAULT_BACKBONE
 from surfpose_ros.category.augment import Augmentation
@@ -47,9 +48,10 @@ class TrainSettings:
     seed: int = 0
 
 
+Preset = Literal["quick", "full", "long"]
 # "quick" is for the demo and for a first look: a few minutes on two cores. "long" takes a GPU a minute or
 # two; "full" is for who has none.
-PRESETS = {
+PRESETS: dict[Preset, TrainSettings] = {
     "long": TrainSettings(steps=1200),
     "full": TrainSettings(),
     "quick": TrainSettings(steps=320, batch=12, calibration=50),

@@ -21,6 +21,8 @@ from surfpose_ros.video.object_video import ObjectVideo
 SIZE = 288  # side of a stored view in pixels
 MARGIN = 1.6  # side of a stored view over the longer side of the object's box
 LABEL_STRIDE = 2  # pixels of a stored view a label
+LABELS = SIZE // LABEL_STRIDE  # along each side of a stored view
+ALIASING = 0.6  # shrinking below this needs more than a sample a pixel
 
 
 @dataclass(frozen=True)
@@ -80,10 +82,12 @@ def collect_views(
                 continue
             crop, camera = object_crop(frame.image, frame.mask, view.camera, SIZE, MARGIN)
             mask = object_crop(frame.mask.astype(np.uint8) * 255, frame.mask, view.camera, SIZE, MARGIN)[0]
-            points, on_object = _visible_points(caster, view.camera_from_video, camera, mask)
-            canonical = points[on_object] @ to_canonical[:3, :3].T + to_canonical[:3, 3]
-            labels = _labels(mask)
-            labels[on_object] = labeller(fit(canonical))
+            small = camera.cropped(0, 0, LABELS, LABELS, 1 / LABEL_STRIDE)
+            points, faces = caster.surface_map(view.camera_from_video, small)
+            on_mask = cv2.resize(mask, (LABELS, LABELS), interpolation=cv2.INTER_AREA) > 127
+            labels = np.where(on_mask, IGNORED, CLUTTER).astype(np.int16)
+            shown = on_mask & (faces >= 0)
+            labels[shown] = labeller(fit(points[shown] @ to_canonical[:3, :3].T + to_canonical[:3, 3]))
             camera_from_canonical = view.camera_from_video @ np.linalg.inv(to_canonical)
             rows.append(
                 (
@@ -119,7 +123,7 @@ def box_crop(
     scale = size / side
     left, top = x + width / 2 - side / 2, y + height / 2 - side / 2
     first = np.zeros(2)
-    if scale < 0.6:  # shrinking by warp alone would alias
+    if scale < ALIASING:
         # Nothing beyond three standard deviations of the blur reaches the crop.
         reach = 3 * 0.4 / scale + 3
         columns = _span(left - reach, left + side + reach, image.shape[1])
@@ -143,27 +147,6 @@ def _span(low: float, high: float, size: int) -> slice:
     """The pixels from `low` to `high` that an axis of `size` has; at least one."""
     start = int(np.clip(np.floor(low), 0, size - 1))
     return slice(start, int(np.clip(np.ceil(high), start + 1, size)))
-
-
-def _labels(mask: np.ndarray) -> np.ndarray:
-    """`IGNORED` on the object, `CLUTTER` elsewhere, ``(SIZE/2, SIZE/2)`` int16."""
-    return np.where(_shrunk(mask), IGNORED, CLUTTER).astype(np.int16)
-
-
-def _visible_points(
-    caster: RayCaster, camera_from_video: np.ndarray, camera: Camera, mask: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The surface's points, video's frame, ``(SIZE/2, SIZE/2, 3)``, and where the mask has any."""
-    size = SIZE // LABEL_STRIDE
-    points, faces = caster.surface_map(
-        camera_from_video, camera.cropped(0, 0, size, size, 1 / LABEL_STRIDE)
-    )
-    return points, _shrunk(mask) & (faces >= 0)
-
-
-def _shrunk(mask: np.ndarray) -> np.ndarray:
-    size = SIZE // LABEL_STRIDE
-    return cv2.resize(mask, (size, size), interpolation=cv2.INTER_AREA) > 127
 
 
 def _straight_ahead(camera_from_canonical: np.ndarray) -> Tensor:

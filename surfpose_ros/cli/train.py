@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 import typer
@@ -14,7 +14,7 @@ from surfpose_ros.backbones.registry import DEFAULT_BACKBONE
 from surfpose_ros.category.distributed import joined_processes
 from surfpose_ros.category.model import save_category_model
 from surfpose_ros.category.train import prepare
-from surfpose_ros.category.train_settings import PRESETS, TrainSettings
+from surfpose_ros.category.train_settings import PRESETS, Preset, TrainSettings
 from surfpose_ros.category.trainer import Lesson
 from surfpose_ros.cli.console import JsonOption, out, print_json, progress_bars
 from surfpose_ros.cli.reconstruct import BackboneOption, MasksOption, check_sources
@@ -29,7 +29,7 @@ from surfpose_ros.video.reader import read_capture
 app = typer.Typer()
 
 PresetOption = Annotated[
-    Literal["quick", "full", "long"],
+    Preset,
     typer.Option(help="quick: a few minutes on two cores; full: half an hour; long: best, for a GPU."),
 ]
 StepsOption = Annotated[int | None, typer.Option(min=1, help="Training steps; the preset's if not given.")]
@@ -37,7 +37,7 @@ SeedOption = Annotated[int, typer.Option(help="Of every random choice.")]
 DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, or auto for a GPU where there is one.")]
 
 
-def train_settings(preset: str, steps: int | None, seed: int, device: str) -> tuple[TrainSettings, str]:
+def train_settings(preset: Preset, steps: int | None, seed: int, device: str) -> tuple[TrainSettings, str]:
     """Settings and torch device of the options that train and retrain share."""
     settings = replace(PRESETS[preset], seed=seed)
     if steps is not None:

@@ -16,7 +16,7 @@ import typer
 
 from surfpose_ros.alignment.settings import AlignmentSettings
 from surfpose_ros.category.model import load_category_model
-from surfpose_ros.category.train_settings import PRESETS
+from surfpose_ros.category.train_settings import PRESETS, Preset
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.evaluation.benchmark import BenchmarkResult
 from surfpose_ros.evaluation.judging import category_rows, judging_samples
@@ -90,7 +90,7 @@ def run(
     ] = "labels",
     symmetry: Annotated[str, typer.Option(help="Turns forgiven, in the labels' frame; or model.")] = "none",
     limit: Annotated[int | None, typer.Option(min=1, help="Test images of a split.")] = None,
-    preset: Annotated[Literal["quick", "full", "long"], typer.Option(help="Of the training.")] = "full",
+    preset: Annotated[Preset, typer.Option(help="Of the training.")] = "full",
     steps: Annotated[int | None, typer.Option(min=1, help="Training steps; else the preset's.")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Images a step; else the preset's.")] = None,
     seed: Annotated[int, typer.Option(help="Of the splits, alignment and training.")] = 0,

@@ -48,8 +48,9 @@ class PoseEstimator:
         self.settings = settings or EstimatorSettings()
         self.searches = [CropSearch(model, self.settings.search) for model in models]
         on_gpu = [search for search in self.searches if search.model.device.type == "cuda"]
-        for search in on_gpu if self.settings.compiled else ():
-            search.compile()
+        if self.settings.compiled:
+            for search in on_gpu:
+                search.compile()
         self._on_gpu = {search: GpuSearch(search) for search in on_gpu}
 
     def __call__(

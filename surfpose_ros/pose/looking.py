@@ -95,11 +95,13 @@ def _crops(
 
 def box_in_cells(box: Box, size: int) -> Tensor:
     """Where a box lies in its own crop: (low x, low y, high x, high y) in cells, centres at integers."""
-    _, _, width, height = box
-    cells = size / STRIDE
-    half = torch.tensor([width, height]) / max(width, height) * cells / CROP_MARGIN / 2
-    middle = torch.tensor([cells / 2 - 0.5, cells / 2 - 0.5])
-    return torch.cat([middle - half, middle + half])
+    return boxes_in_cells(torch.tensor([box]), size / STRIDE)[0]
+
+
+def boxes_in_cells(boxes: Tensor, cells: float) -> Tensor:
+    """`box_in_cells` of many, ``(B, 4)``, in crops of so many cells a side."""
+    half = boxes[:, 2:] / boxes[:, 2:].amax(dim=1, keepdim=True) * cells / CROP_MARGIN / 2
+    return torch.cat([cells / 2 - 0.5 - half, cells / 2 - 0.5 + half], dim=1)
 
 
 def box_in_image(cells: Tensor, crop: Camera, image: Camera) -> Box:

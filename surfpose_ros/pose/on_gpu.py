@@ -16,14 +16,13 @@ from torch.nn.functional import avg_pool2d, grid_sample
 
 from surfpose_ros.category.augment import CROP_MARGIN
 from surfpose_ros.category.network import CategoryNetwork, NetworkOutput
+from surfpose_ros.category.views import ALIASING
 from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.pose.crop import CropPoses, CropSearch, Found, crop_camera
 from surfpose_ros.pose.localise import STRIDE, middles
-from surfpose_ros.pose.looking import SETTLED, Box
+from surfpose_ros.pose.looking import SETTLED, Box, boxes_in_cells
 from surfpose_ros.pose.recorded import Recorded
 from surfpose_ros.pose.refine import Hypotheses, Refined
-
-SHARPEST = 0.6  # crop pixels an image pixel, below which several samples make a crop's pixel
 
 
 class _RecordedNetwork(nn.Module):
@@ -84,7 +83,7 @@ class GpuSearch:
         matrix = np.eye(3) if camera is None else camera.matrix
         longest = float(padded[:, 2:].max()) * CROP_MARGIN
         shrink = self.search.model.info.input_size / longest
-        samples = 1 if shrink >= SHARPEST else min(8, 1 << round(math.log2(1 / shrink)))
+        samples = 1 if shrink >= ALIASING else min(8, 1 << round(math.log2(1 / shrink)))
         with torch.inference_mode():
             told = self._recorded(
                 torch.from_numpy(np.ascontiguousarray(image)),
@@ -143,7 +142,7 @@ class GpuSearch:
         outlines, chances = middles(own)
         cells = own.features.shape[-1]
         if exact:
-            outlines = _in_own_crop(boxes, cells)
+            outlines = boxes_in_cells(boxes, cells)
         cameras = (
             _crop_cameras(matrix, boxes, cells)
             if known
@@ -193,17 +192,8 @@ def _crop_cameras(matrix: Tensor, boxes: Tensor, cells: int) -> Tensor:
     focal = matrix.diagonal()[:2] * scale
     centre = (matrix[:2, 2] - corner + 0.5) * scale - 0.5
     cameras = torch.diag_embed(torch.cat([focal, torch.ones_like(scale)], dim=1))
-    return torch.cat([cameras[:, :, :2], _last_column(centre)], dim=2)
-
-
-def _last_column(centre: Tensor) -> Tensor:
-    return torch.cat([centre, torch.ones_like(centre[:, :1])], dim=1)[..., None]
-
-
-def _in_own_crop(boxes: Tensor, cells: int) -> Tensor:
-    """Where boxes lie in their own crops: (low x, low y, high x, high y) in cells, ``(B, 4)``."""
-    half = boxes[:, 2:] / boxes[:, 2:].amax(dim=1, keepdim=True) * cells / CROP_MARGIN / 2
-    return torch.cat([cells / 2 - 0.5 - half, cells / 2 - 0.5 + half], dim=1)
+    cameras[:, :2, 2] = centre
+    return cameras
 
 
 def _in_image(outlines: Tensor, boxes: Tensor, size: int) -> Tensor:

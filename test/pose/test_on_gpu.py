@@ -8,8 +8,8 @@ from surfpose_ros.category.augment import CROP_MARGIN
 from surfpose_ros.category.views import box_crop
 from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.pose.localise import STRIDE, overlap
-from surfpose_ros.pose.looking import box_in_cells, box_in_image
-from surfpose_ros.pose.on_gpu import _crop_cameras, _in_image, _in_own_crop, _overlap, crop_boxes
+from surfpose_ros.pose.looking import box_in_cells, box_in_image, boxes_in_cells
+from surfpose_ros.pose.on_gpu import _crop_cameras, _in_image, _overlap, crop_boxes
 from surfpose_ros.pose.recorded import Recorded
 
 BOXES = [(40.0, 30.0, 100.0, 60.0), (-20.0, 90.5, 70.0, 130.0), (200.0, 100.0, 33.0, 35.0)]
@@ -44,7 +44,7 @@ def test_a_crops_camera_is_the_images_cut_and_shrunk():
 
 def test_boxes_go_into_their_crops_and_back():
     boxes = torch.tensor(BOXES)
-    outlines = _in_own_crop(boxes, 12)
+    outlines = boxes_in_cells(boxes, 12)
     assert torch.allclose(outlines, torch.stack([box_in_cells(box, 96) for box in BOXES]), atol=1e-4)
     told = outlines + torch.tensor([0.3, -0.2, 0.5, 1.0])
     for back, cells, box in zip(_in_image(told, boxes, 96), told, BOXES, strict=True):
