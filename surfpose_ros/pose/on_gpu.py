@@ -24,6 +24,8 @@ from surfpose_ros.pose.looking import SETTLED, Box, boxes_in_cells
 from surfpose_ros.pose.recorded import Recorded
 from surfpose_ros.pose.refine import Hypotheses, Refined
 
+WIDTHS = (9, 3, 3, 1, 1, 36, 1, 1, 1, 4, 1)  # of what is `_packed`, in its order
+
 
 class _RecordedNetwork(nn.Module):
     """A network in half precision, recorded; what it returns is overwritten by its next call."""
@@ -85,7 +87,7 @@ class GpuSearch:
         shrink = self.search.model.info.input_size / longest
         samples = 1 if shrink >= ALIASING else min(8, 1 << round(math.log2(1 / shrink)))
         with torch.inference_mode():
-            told = self._recorded(
+            (told,) = self._recorded(
                 torch.from_numpy(np.ascontiguousarray(image)),
                 padded,
                 torch.from_numpy(matrix).float(),
@@ -94,18 +96,14 @@ class GpuSearch:
                 mirror=mirror and self.search.partner is not None,
                 samples=samples,
             )
-            host = [part.cpu() for part in told]
-        return [self._of(host, index, boxes[index] if exact else None) for index in range(len(boxes))]
+            objects = told.cpu().split(self.search.settings.starts)
+        return [self._of(told, box if exact else None) for told, box in zip(objects, boxes, strict=False)]
 
-    def _of(self, host: list[Tensor], index: int, given: Box | None) -> tuple[CropPoses, Box, float]:
-        """One object's part of what came back."""
-        *parts, boxes, chances = host
-        each = self.search.settings.starts
-        own = [part[index * each : (index + 1) * each] for part in parts]
-        hypotheses, (likelihood, information, coverage, odds, gain) = Hypotheses(*own[:4]), own[4:]
-        found = Found(Refined(hypotheses, likelihood, information, coverage), odds, gain)
-        x, y, width, height = boxes[index].tolist()
-        return self.search.distinct(found), given or (x, y, width, height), float(chances[index])
+    def _of(self, told: Tensor, given: Box | None) -> tuple[CropPoses, Box, float]:
+        """What came back of one object."""
+        found, box, chance = _unpacked(told)
+        x, y, width, height = box.tolist()
+        return self.search.distinct(found), given or (x, y, width, height), float(chance)
 
     def _poses(
         self,
@@ -117,8 +115,8 @@ class GpuSearch:
         known: bool,
         mirror: bool,
         samples: int,
-    ) -> tuple[Tensor, ...]:
-        """All fields of the hypotheses and of their `Found`, boxes ``(B, 4)`` and chances ``(B,)``.
+    ) -> tuple[Tensor]:
+        """All hypotheses with their boxes and chances, as `_packed`.
 
         Args:
             image: ``(H, W, 3)`` uint8.
@@ -149,15 +147,31 @@ class GpuSearch:
             else crop_camera(None, own.features[0]).expand(count, 3, 3)
         )
         found = self.search.together(own.features, cameras, known, outlines, mirrored)
-        refined = found.refined
-        parts = [getattr(refined.hypotheses, field.name) for field in fields(refined.hypotheses)]
-        parts += [refined.likelihood, refined.information, refined.coverage, found.log_odds, found.gain]
-        return *parts, _in_image(outlines, boxes, cells * STRIDE), chances
+        return (_packed(found, _in_image(outlines, boxes, cells * STRIDE), chances),)
 
     def _look(self, pixels: Tensor, boxes: Tensor, samples: int, mirror: bool = False) -> NetworkOutput:
         """The network's output of the crops about boxes, and of the mirrored crops after them."""
         crops = crop_boxes(pixels, boxes, self.search.model.info.input_size, samples)
         return _run(self._network, torch.cat([crops, crops.flip(-1)]) if mirror else crops)
+
+
+def _packed(found: Found, boxes: Tensor, chances: Tensor) -> Tensor:
+    """All that a search found in one tensor, a hypothesis a row, so that one copy brings it back."""
+    refined = found.refined
+    parts = [getattr(refined.hypotheses, field.name) for field in fields(refined.hypotheses)]
+    parts += [refined.likelihood, refined.information, refined.coverage, found.log_odds, found.gain]
+    each = len(found.gain) // len(boxes)
+    parts += [part.repeat_interleave(each, dim=0) for part in (boxes, chances)]
+    return torch.cat([part.reshape(len(part), -1) for part in parts], dim=1)
+
+
+def _unpacked(told: Tensor) -> tuple[Found, Tensor, Tensor]:
+    """What was `_packed` of one object: its hypotheses, box ``(4,)`` and chance."""
+    rotation, translation, stretch, *others, box, chance = told.split(WIDTHS, dim=1)
+    log_focal, likelihood, information, coverage, log_odds, gain = (part.squeeze(1) for part in others)
+    hypotheses = Hypotheses(rotation.unflatten(1, (3, 3)), translation, stretch, log_focal)
+    refined = Refined(hypotheses, likelihood, information.unflatten(1, (6, 6)), coverage)
+    return Found(refined, log_odds, gain), box[0], chance[0]
 
 
 def crop_boxes(pixels: Tensor, boxes: Tensor, size: int, samples: int) -> Tensor:
