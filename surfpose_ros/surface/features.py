@@ -14,7 +14,7 @@ from surfpose_ros.geometry.visibility import Visibility, visibility_of
 from surfpose_ros.progress import Progress, silent
 from surfpose_ros.video.object_video import Frame
 
-BATCH = 8
+CPU_BATCH, GPU_BATCH = 8, 48  # crops that the backbone sees at once
 MARGIN = 0.1
 
 
@@ -53,16 +53,17 @@ def view_features(
     valid = np.take_along_axis(squareness, order, axis=0) > 0
     slot = np.full(squareness.shape, -1)
     np.put_along_axis(slot, order, np.where(valid, np.arange(len(order))[:, None], -1), axis=0)
-    features = np.zeros((count, views_kept, backbone.dimension), np.float16)
+    # On the backbone's device, from which they come back in one go.
+    features = torch.zeros(count, views_kept, backbone.dimension, dtype=torch.float16, device=device)
     kept = np.zeros((count, views_kept), bool)
-    for index, descriptors in enumerate(_descriptor_maps(frames, backbone, image_size)):
+    for index, (descriptors, camera) in enumerate(_descriptor_maps(frames, backbone, image_size)):
         vertices = np.flatnonzero(slot[index] >= 0)
-        camera = _crop(frames[index], image_size)[1]
+        place = vertices, slot[index, vertices]
         sampled = sample_descriptors(descriptors, mesh.vertices[vertices], poses[index], camera)
-        features[vertices, slot[index, vertices]] = sampled.cpu().numpy().astype(np.float16)
-        kept[vertices, slot[index, vertices]] = True
+        features[tuple(torch.from_numpy(part).to(device) for part in place)] = sampled.half()
+        kept[place] = True
         progress("features", index + 1, len(frames))
-    return features, kept
+    return features.cpu().numpy(), kept
 
 
 def vertex_squareness(visibility: Visibility, frames: list[Frame], poses: np.ndarray) -> np.ndarray:
@@ -92,13 +93,15 @@ def sample_descriptors(descriptors: Tensor, points: np.ndarray, pose: np.ndarray
     return torch.nn.functional.normalize(sampled[0, :, 0].T, dim=1)
 
 
-def _descriptor_maps(frames: list[Frame], backbone: Backbone, size: int) -> Iterator[Tensor]:
+def _descriptor_maps(frames: list[Frame], backbone: Backbone, size: int) -> Iterator[tuple[Tensor, Camera]]:
+    """Of each frame the map ``(D, h, w)`` of its crop, and the crop's camera."""
     device = next(backbone.parameters()).device
-    for start in range(0, len(frames), BATCH):
-        crops = np.stack([_crop(frame, size)[0] for frame in frames[start : start + BATCH]])
-        images = torch.from_numpy(crops).to(device).permute(0, 3, 1, 2).float() / 255
+    batch = GPU_BATCH if device.type == "cuda" else CPU_BATCH
+    for start in range(0, len(frames), batch):
+        crops, cameras = zip(*(_crop(frame, size) for frame in frames[start : start + batch]), strict=True)
+        images = torch.from_numpy(np.stack(crops)).to(device).permute(0, 3, 1, 2).float() / 255
         with torch.inference_mode(), torch.autocast(device.type, enabled=device.type == "cuda"):
-            yield from backbone(images)
+            yield from zip(backbone(images), cameras, strict=True)
 
 
 def _crop(frame: Frame, size: int) -> tuple[np.ndarray, Camera]:
