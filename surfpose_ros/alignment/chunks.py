@@ -24,7 +24,8 @@ from surfpose_ros.fan_out import FanOut, in_process
 from surfpose_ros.files import atomic_file
 from surfpose_ros.progress import Progress, silent
 
-CHUNK = 64  # pairs: a few seconds of one core, and some 100 MB at most
+# Pairs of a chunk: a few seconds of one core and some 100 MB at most; or enough to keep a GPU busy.
+CPU_CHUNK, GPU_CHUNK = 64, 512
 FORMAT_VERSION = "1"
 
 
@@ -48,12 +49,13 @@ def align_all_pairs(
         SurfposeError: a chunk that nobody could do.
     """
     count = len(shapes) * (len(shapes) - 1) // 2
-    numbers = range(-(-count // CHUNK))
-    store = _Store(kept, _digest(shapes, settings)) if kept else None
+    size = CPU_CHUNK if shapes.vertices.device.type == "cpu" else GPU_CHUNK
+    numbers = range(-(-count // size))
+    store = _Store(kept, _digest(shapes, settings, size)) if kept else None
     parts = {number: done for number in numbers if store and (done := store.load(number))}
     progress("pairs", len(parts), len(numbers))
     missing = [number for number in numbers if number not in parts]
-    for number, part in fan_out(_Chunk(shapes, settings), missing):
+    for number, part in fan_out(_Chunk(shapes, settings, size), missing):
         if isinstance(part, SurfposeError):
             raise part
         if store:
@@ -69,11 +71,12 @@ class _Chunk:
 
     shapes: Shapes
     settings: AlignmentSettings
+    size: int
 
     def __call__(self, number: int) -> PairAlignments:
         """The chunk of that number, on the CPU."""
         source, target = all_pairs(len(self.shapes), self.shapes.vertices.device)
-        part = slice(number * CHUNK, (number + 1) * CHUNK)
+        part = slice(number * self.size, (number + 1) * self.size)
         settings = replace(self.settings, seed=self.settings.seed + number)
         return _moved(align_pairs(self.shapes, source[part], target[part], settings), "cpu")
 
@@ -148,8 +151,8 @@ def _joined(parts: Sequence[PairAlignments], device: torch.device) -> PairAlignm
     )
 
 
-def _digest(shapes: Shapes, settings: AlignmentSettings) -> str:
-    digest = hashlib.sha256(json.dumps([CHUNK, settings.as_dict()], sort_keys=True).encode())
+def _digest(shapes: Shapes, settings: AlignmentSettings, size: int) -> str:
+    digest = hashlib.sha256(json.dumps([size, settings.as_dict()], sort_keys=True).encode())
     for column in fields(shapes):
         tensor = getattr(shapes, column.name)
         if tensor is not None:

@@ -33,7 +33,7 @@ from surfpose_ros.progress import Progress, silent
 from surfpose_ros.surface.surface import Surface
 
 SIZES = {
-    "videos": (5, 10, 20, 40, 80, 160, 200),
+    "videos": (5, 10, 20, 50, 100, 200),
     "vertices": (250, 500, 1000, 2000, 4000),
     "objects": (1, 2, 4, 8, 16, 32),
     "categories": (1, 2, 5, 10, 20),

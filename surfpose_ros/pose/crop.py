@@ -12,6 +12,7 @@ from surfpose_ros.category.model import CategoryModel
 from surfpose_ros.geometry.rotations import toward
 from surfpose_ros.geometry.visibility import RayCaster
 from surfpose_ros.pose.hypotheses import DISTANCE, ViewTable, tabulate_views, tabulate_visibility
+from surfpose_ros.pose.pooling import suited
 from surfpose_ros.pose.refine import (
     Evidence,
     Hypotheses,
@@ -132,13 +133,15 @@ class CropSearch:
             box: of the object in cells (low x, low y, high x, high y); None to take the foreground's.
             mirrored: features of the mirrored crop, for a category with a mirror plane.
         """
-        log_probability = self.explained(features[None], None if mirrored is None else mirrored[None])
-        camera = crop_camera(intrinsics, features)[None]
+        known = intrinsics is not None
         boxes = None if box is None else box.to(features.device)[None]
+        other = None if mirrored is None else mirrored[None]
+        maps, other, intrinsics, boxes = suited(features[None], other, intrinsics, boxes)
+        log_probability = self.explained(maps, other)
+        camera = crop_camera(intrinsics, maps[0])[None]
         starts = self.starts(log_probability, camera, boxes)
         used = explaining_cells(log_probability)[0].flatten()
-        cells = cell_positions(features)[used]
-        known = intrinsics is not None
+        cells = cell_positions(maps)[used]
         evidence = make_evidence(log_probability.flatten(2)[..., used], cells, camera, known)
         return self.distinct(self.refined(starts, evidence))
 
@@ -154,10 +157,12 @@ class CropSearch:
             boxes: of the objects in cells, ``(B, 4)``.
             mirrored: features of the mirrored crops, or None.
         """
-        log_probability = self.explained(features, mirrored)
-        starts = self.starts(log_probability, intrinsics, boxes)
-        cells = cell_positions(features)
-        evidence = make_evidence(log_probability.flatten(2), cells, intrinsics, known)
+        maps, mirrored, cameras, outlines = suited(features, mirrored, intrinsics, boxes)
+        assert cameras is not None
+        log_probability = self.explained(maps, mirrored)
+        starts = self.starts(log_probability, cameras, outlines)
+        cells = cell_positions(maps)
+        evidence = make_evidence(log_probability.flatten(2), cells, cameras, known)
         # Cells that are left out are explained by nothing and need no explanation: their number is fixed.
         used = explaining_cells(log_probability).flatten(1)
         evidence = replace(

@@ -143,6 +143,20 @@ def test_objects_searched_together_get_the_poses_that_each_gets_alone(model, sea
         assert float(found.log_odds[best]) == pytest.approx(float(alone.log_odds[0]), rel=1e-3)
 
 
+def test_a_finer_map_of_the_same_picture_gives_the_same_pose(model, search):
+    pose = view(30, 20, 0, shift=(0.05, 0.02))
+    coarse = feature_map(model, pose, CAMERA)
+    box = torch.tensor([4.0, 5, 24, 22])
+    intrinsics = torch.from_numpy(CAMERA.matrix).float()
+    fine = coarse.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
+    finer = torch.from_numpy(CAMERA.cropped(0, 0, 2 * CELLS, 2 * CELLS, 2.0).matrix).float()
+    one, other = search(coarse, intrinsics, box), search(fine, finer, (box + 0.5) * 2 - 0.5)
+    assert math.degrees(rotation_angle(one.hypotheses.rotation[0], other.hypotheses.rotation[0])) < 0.01
+    assert other.hypotheses.translation[0].tolist() == pytest.approx(
+        one.hypotheses.translation[0].tolist(), abs=1e-3
+    )
+
+
 def test_the_way_of_a_gpu_tells_what_the_way_of_a_cpu_tells(model):
     image = np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8)
     image = cv2.resize(image, (320, 240), interpolation=cv2.INTER_CUBIC)
