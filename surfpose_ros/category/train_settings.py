@@ -41,7 +41,7 @@ class TrainSettings:
     place_weight: float = 0.2
     head_rate: float = 1e-3
     vertex_rate: float = 3e-3
-    backbone_rate: float = 1e-4
+    backbone_rate: float = 1e-3
     weight_decay: float = 1e-2
     augmentation: Augmentation = field(default_factory=Augmentation)
     calibration: int = 160

@@ -20,16 +20,24 @@ def compose_similarity(rotation: Tensor, translation: Tensor, scale: Tensor | fl
 def decompose_similarity(transform: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Rotations ``(..., 3, 3)``, translations ``(..., 3)`` and scales ``(...)`` of ``(..., 4, 4)``."""
     linear = transform[..., :3, :3]
-    scale = torch.linalg.det(linear).clamp_min(1e-30) ** (1 / 3)
+    scale = _square_scale(linear).sqrt()
     return linear / scale[..., None, None], transform[..., :3, 3], scale
 
 
 def invert_similarity(target_from_source: Tensor) -> Tensor:
     """``source_from_target``, ``(..., 4, 4)``."""
-    rotation, translation, scale = decompose_similarity(target_from_source)
-    back = rotation.transpose(-1, -2)
-    moved = -(back @ translation[..., None])[..., 0] / scale[..., None]
-    return compose_similarity(back, moved, 1 / scale)
+    linear = target_from_source[..., :3, :3]
+    back = linear.transpose(-1, -2) / _square_scale(linear)[..., None, None]
+    return compose_similarity(back, -(back @ target_from_source[..., :3, 3:])[..., 0])
+
+
+def _square_scale(linear: Tensor) -> Tensor:
+    """Square of the scale ``(...)`` of rotations times scales ``(..., 3, 3)``.
+
+    The mean square of a row's length: a GPU takes ten times as long for determinants, and for their
+    gradients longer yet.
+    """
+    return (linear.square().sum(dim=(-1, -2)) / 3).clamp_min(1e-20)
 
 
 def transform_points(target_from_source: Tensor, points: Tensor) -> Tensor:
