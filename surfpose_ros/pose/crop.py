@@ -290,8 +290,12 @@ def crop_camera(intrinsics: Tensor | None, features: Tensor) -> Tensor:
         return intrinsics.float().to(features.device)
     height, width = features.shape[-2:]
     focal = 0.83 * width * DISTANCE / 0.9  # a diagonal at `DISTANCE` about fills the object's box
-    rows = [[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]]
-    return torch.tensor(rows, device=features.device)
+    camera = torch.eye(
+        3, device=features.device
+    )  # filled there: a recording GPU takes nothing from outside
+    camera[0, 0] = camera[1, 1] = focal
+    camera[0, 2], camera[1, 2] = (width - 1) / 2, (height - 1) / 2
+    return camera
 
 
 def place_in_boxes(

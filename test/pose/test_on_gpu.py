@@ -1,15 +1,19 @@
 """What a GPU does in one go, checked on the CPU against the same done step by step."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from surfpose_ros.category.augment import CROP_MARGIN
 from surfpose_ros.category.views import box_crop
 from surfpose_ros.geometry.cameras import Camera
+from surfpose_ros.pose.crop import CropSearch
 from surfpose_ros.pose.localise import STRIDE, overlap
 from surfpose_ros.pose.looking import box_in_cells, box_in_image, boxes_in_cells
-from surfpose_ros.pose.on_gpu import _crop_cameras, _in_image, _overlap, crop_boxes
+from surfpose_ros.pose.on_gpu import GpuSearch, _crop_cameras, _in_image, _overlap, crop_boxes
 from surfpose_ros.pose.recorded import Recorded
 
 BOXES = [(40.0, 30.0, 100.0, 60.0), (-20.0, 90.5, 70.0, 130.0), (200.0, 100.0, 33.0, 35.0)]
@@ -50,6 +54,38 @@ def test_boxes_go_into_their_crops_and_back():
     for back, cells, box in zip(_in_image(told, boxes, 96), told, BOXES, strict=True):
         crop = box_crop(picture(), box, CAMERA, 96, CROP_MARGIN)[1]
         assert np.allclose(back.numpy(), box_in_image(cells, crop, CAMERA), atol=1e-2)
+
+
+class Sealed(TorchDispatchMode):
+    """Refuses what a GPU cannot record: values taken from it, tensors made of the program's own numbers."""
+
+    WAITS = (
+        "aten::_local_scalar_dense",
+        "aten::nonzero",
+        "aten::masked_select",
+        "aten::repeat_interleave.Tensor",
+    )
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function.name()
+        indices = args[1] if name.startswith(("aten::index.", "aten::index_put")) else ()
+        masks = [index for index in indices if index is not None and index.dtype == torch.bool]
+        made_here = name == "aten::lift_fresh" and args[0].numel() > 1  # a single number is no copy
+        if masks or made_here or name.startswith(self.WAITS):
+            raise AssertionError(f"{name} cannot be recorded")
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("mirror", [True, False])
+def test_what_a_gpu_records_takes_nothing_from_outside_and_waits_for_nothing(model, exact, known, mirror):
+    symmetric = replace(model, info=replace(model.info, mirror=[0.0, 1.0, 0.0]))
+    search = GpuSearch(CropSearch(symmetric))
+    inputs = torch.from_numpy(picture()), torch.tensor(BOXES[:2]), torch.from_numpy(CAMERA.matrix).float()
+    with torch.inference_mode(), Sealed():
+        (told,) = search._poses(*inputs, exact=exact, known=known, mirror=mirror, samples=2)
+    assert torch.isfinite(told).all()
 
 
 def test_boxes_overlap_as_told_one_by_one():
