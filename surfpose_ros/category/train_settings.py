@@ -54,5 +54,5 @@ Preset = Literal["quick", "full", "long"]
 PRESETS: dict[Preset, TrainSettings] = {
     "long": TrainSettings(steps=1200),
     "full": TrainSettings(),
-    "quick": TrainSettings(steps=320, batch=12, calibration=50),
+    "quick": TrainSettings(steps=320, batch=12, backbone_rate=4e-4, calibration=50),
 }
