@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from surfpose_ros.alignment.alignment import Alignment, read_alignment, write_alignment
+from surfpose_ros.alignment.canonical import relabelling, same_way_round, turned_as_asked
 from surfpose_ros.alignment.many import align_surfaces
 from surfpose_ros.alignment.picture import write_picture
 from surfpose_ros.alignment.settings import AlignmentSettings
@@ -40,6 +41,7 @@ class RetrainSettings:
         poses: a pose source, or auto for each capture's own.
         masks: a mask method or network, or auto for what each capture allows.
         device: torch device.
+        front, up: axes of the alignment's picture that are to be these, such as -x; None to leave them.
     """
 
     reconstruct: ReconstructSettings = field(default_factory=ReconstructSettings)
@@ -48,6 +50,8 @@ class RetrainSettings:
     poses: str = "auto"
     masks: str = "auto"
     device: str = "cpu"
+    front: str | None = None
+    up: str | None = None
 
 
 @dataclass(frozen=True)
@@ -91,9 +95,10 @@ def retrain(
         fan_out: who reconstructs and aligns the pairs; training is done here.
 
     Raises:
-        SurfposeError: fewer than two usable captures, captures that do not fit together, or another
-            process is at work in `work`.
+        SurfposeError: fewer than two usable captures, captures that do not fit together, axes that are
+            none, or another process is at work in `work`.
     """
+    relabelling(settings.front, settings.up)
     folder = surfaces_folder or work / "surfaces"
     with locked(work):
         for written in (work, folder, out.parent):
@@ -167,24 +172,37 @@ def _aligned(
     fan_out: FanOut,
     kept: list[str],
 ) -> Alignment:
+    """The alignment, its axes as asked, else as they were before captures came or went."""
     path, stamp = work / "alignment.json", work / "alignment.stamp.json"
     wanted = _digest([made_from, settings.alignment.as_dict(), category])
-    if path.exists() and _stamped(stamp) == wanted:
+    older = _older_alignment(path)
+    if older and _stamped(stamp) == wanted:
         kept.append("alignment")
-        return read_alignment(path)
-    found = align_surfaces(
-        list(surfaces.values()),
-        settings.alignment,
-        progress,
-        settings.device,
-        fan_out,
-        path.with_suffix(".pairs"),
-    )
-    alignment = replace(found, category=category)
-    write_alignment(path, alignment)
-    write_picture(path.with_suffix(".png"), list(surfaces.values()), alignment)
-    write_json(stamp, {"format_version": STAMP_VERSION, "made_from": wanted})
+        alignment = older
+    else:
+        found = align_surfaces(
+            list(surfaces.values()),
+            settings.alignment,
+            progress,
+            settings.device,
+            fan_out,
+            path.with_suffix(".pairs"),
+        )
+        found = replace(found, category=category)
+        alignment = same_way_round(found, older) if older else found
+    alignment = turned_as_asked(alignment, settings.front, settings.up)
+    if alignment is not older:
+        write_alignment(path, alignment)
+        write_picture(path.with_suffix(".png"), list(surfaces.values()), alignment)
+        write_json(stamp, {"format_version": STAMP_VERSION, "made_from": wanted})
     return alignment
+
+
+def _older_alignment(path: Path) -> Alignment | None:
+    try:
+        return read_alignment(path) if path.exists() else None
+    except SurfposeError:
+        return None  # broken, or of another version: it is made again
 
 
 def _trained(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from surfpose_ros.alignment.alignment import Alignment
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.surface.surface import Surface
 
@@ -45,7 +46,7 @@ def canonical_frame(
     frame[:3, 3] = -boxes.mean(axis=(0, 1)) / unit
     return frame, {
         "up": origin_of_up,
-        "front": "not known: longest horizontal axis; set it with surfpose align --front",
+        "front": "not known: longest horizontal axis; set it with surfpose retrain --front",
     }
 
 
@@ -101,6 +102,35 @@ def relabelling(front: str | None, up: str | None) -> np.ndarray:
     if abs(x @ z) > 0.5:
         raise SurfposeError(f"front {front} and up {up or '+z'} lie along one line; choose two that do not")
     return np.stack([x, np.cross(z, x), z])
+
+
+def turned_as_asked(alignment: Alignment, front: str | None, up: str | None) -> Alignment:
+    """The alignment with its front and up as a person names them, see `relabelling`; itself where it says
+    that it is so already."""
+    said = {name: f"{axis}, as asked" for name, axis in (("front", front), ("up", up)) if axis}
+    if said.items() <= alignment.axes.items():
+        return alignment
+    return alignment.relabelled(relabelling(front, up), said)
+
+
+def same_way_round(alignment: Alignment, older: Alignment) -> Alignment:
+    """The alignment, its axes where an older one of some of the same videos has them.
+
+    Which way the longest axis points may turn on one video more; what programs take for the front may not.
+    """
+    common = alignment.canonical_from_video.keys() & older.canonical_from_video.keys()
+    if not common:
+        return alignment
+    turns = [
+        older.canonical_from_video[n] @ np.linalg.inv(alignment.canonical_from_video[n]) for n in common
+    ]
+    turn = sum(matrix[:3, :3] / np.cbrt(np.linalg.det(matrix[:3, :3])) for matrix in turns)
+    names = [sign + axis for axis in "xyz" for sign in "+-"]
+    pairs = [(front, up) for front in names for up in names if front[1] != up[1]]
+    rotations = [relabelling(front, up) for front, up in pairs]
+    nearest = max(rotations, key=lambda rotation: float((rotation * turn).sum()))
+    asked = {name: said for name, said in older.axes.items() if said.endswith("as asked")}
+    return alignment.relabelled(nearest, asked)
 
 
 def _axis(name: str) -> np.ndarray:

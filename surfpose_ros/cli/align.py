@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from surfpose_ros.alignment.alignment import Alignment, write_alignment
-from surfpose_ros.alignment.canonical import relabelling
+from surfpose_ros.alignment.canonical import relabelling, turned_as_asked
 from surfpose_ros.alignment.joint import AGREES_DEG
 from surfpose_ros.alignment.many import align_surfaces
 from surfpose_ros.alignment.picture import write_picture
@@ -60,13 +60,11 @@ def align(
     settings = settings_of(
         alpha=alpha, tau=tau, mode=mode, reference=reference, features=features, seed=seed
     )
-    rotation = relabelling(front, up)
+    relabelling(front, up)  # says at once what is wrong with them
     with progress_bars(quiet=as_json) as progress:
         kept = out_path.with_suffix(".pairs")
         alignment = align_surfaces(loaded, settings, progress, device, fan_out_of(ray, device), kept)
-    if front or up:
-        said = {name: f"{axis}, as asked" for name, axis in (("front", front), ("up", up)) if axis}
-        alignment = alignment.relabelled(rotation, said)
+    alignment = turned_as_asked(alignment, front, up)
     write_alignment(out_path, alignment)
     picture = out_path.with_suffix(".png")
     write_picture(picture, loaded, alignment)

@@ -33,6 +33,10 @@ def retrain_command(
     backbone: BackboneOption = DEFAULT_BACKBONE,
     preset: PresetOption = "full",
     steps: StepsOption = None,
+    front: Annotated[
+        str | None, typer.Option(help="Which axis of WORK/alignment.png is the front: +x, -x, +y, -y, ...")
+    ] = None,
+    up: Annotated[str | None, typer.Option(help="Which axis of it points up, if not +z.")] = None,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
     ray: RayOption = None,
@@ -42,14 +46,15 @@ def retrain_command(
 
     Each stage keeps what it made in the work folder; run again after an interruption or with more
     captures, it does only what is missing. Look at alignment.png there: an object that is turned the wrong
-    way round teaches the model that its front is its back.
+    way round teaches the model that its front is its back. Objects that do not face along x? Name the axis
+    along which they do with --front; it stays the front when captures are added.
     """
     check_sources(poses, masks)
     work = work or out_dir.with_name(out_dir.name + ".work")
     train, chosen = train_settings(preset, steps, seed, device)
     train = replace(train, backbone=backbone)
     settings = RetrainSettings(
-        ReconstructSettings(), AlignmentSettings(seed=seed), train, poses, masks, chosen
+        ReconstructSettings(), AlignmentSettings(seed=seed), train, poses, masks, chosen, front, up
     )
     folders = find_captures(captures)
     with progress_bars(quiet=as_json) as progress:

@@ -34,6 +34,8 @@ PARAMETERS = (
     Parameter("work_dir", "", "Folder of the stages' work; empty for work/<category>.", live=True),
     Parameter("masks", "auto", "Where the object's masks come from: auto for what each capture allows, a "
               "method as surfpose reconstruct knows them, or an ONNX segmentation network.", live=True),
+    Parameter("front", "", "Axis of alignment.png in the work folder along which objects face; empty to "
+              "leave it.", choices=("", "+x", "-x", "+y", "-y", "+z", "-z"), live=True),
     Parameter("preset", "full", "How long to train: full for use, long for a GPU, quick to try out.",
               choices=tuple(PRESETS), live=True),
     Parameter("device", "auto", "Where to train; auto takes a GPU if there is one.",
@@ -130,7 +132,8 @@ class RetrainNode(Node):
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         train, masks = PRESETS[self.parameters["preset"]], self.parameters["masks"]
-        return RetrainSettings(train=train, masks=masks, device=device)
+        front = self.parameters["front"] or None
+        return RetrainSettings(train=train, masks=masks, device=device, front=front)
 
     def _on_progress(self, stage: str, done: int, total: int, note: str = "") -> None:
         if self._cancelled.is_set():

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from surfpose_ros.alignment.alignment import read_alignment, write_alignment
+from surfpose_ros.alignment.canonical import relabelling, same_way_round, turned_as_asked
 from surfpose_ros.alignment.many import align_surfaces
 from surfpose_ros.alignment.settings import AlignmentSettings
 from surfpose_ros.errors import SurfposeError
@@ -48,6 +49,20 @@ def test_the_canonical_frame_has_z_up_and_unit_mean_diagonal_about_the_origin(al
     ups = [aligned.canonical_from_video[s.name][:3, :3] @ s.up for s in surfaces]
     mean = np.mean([up / np.linalg.norm(up) for up in ups], axis=0)
     assert mean[2] / np.linalg.norm(mean) == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize(("front", "up"), [("-x", "+z"), ("+y", "+z"), ("-z", "+x")])
+def test_axes_stay_where_an_older_alignment_of_other_videos_had_them(aligned, front, up):
+    names = sorted(aligned.canonical_from_video)
+    older = turned_as_asked(aligned, front, up)
+    older = replace(older, canonical_from_video={n: older.canonical_from_video[n] for n in names[:3]})
+    newer = replace(aligned, canonical_from_video={n: aligned.canonical_from_video[n] for n in names[1:]})
+    again = same_way_round(newer, older)
+    for name in names[1:]:
+        expected = relabelling(front, up) @ aligned.canonical_from_video[name][:3]
+        assert again.canonical_from_video[name][:3] == pytest.approx(expected, abs=1e-9)
+    assert again.axes["front"] == f"{front}, as asked"
+    assert turned_as_asked(again, front, up) is again
 
 
 def test_one_seed_gives_one_result_and_it_survives_its_file(aligned, six_bodies, tmp_path):
