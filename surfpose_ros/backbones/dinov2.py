@@ -107,9 +107,7 @@ class DinoV2(Backbone):
         for index, block in enumerate(self.blocks):
             x = block(x)
             if index in wanted:
-                level = self.norm(x)[:, 1:].transpose(1, 2).unflatten(2, (rows, columns))
-                # Else a GPU takes six times as long to enlarge it.
-                levels.append(level.contiguous(memory_format=torch.channels_last))
+                levels.append(self.norm(x)[:, 1:].transpose(1, 2).unflatten(2, (rows, columns)))
         return levels
 
     def _positions(self, rows: int, columns: int) -> Tensor:

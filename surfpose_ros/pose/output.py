@@ -47,8 +47,8 @@ def result_as_text(result: PoseResult) -> str:
 
 def _detection_as_text(detection: Detection) -> str:
     best = detection.hypotheses[0]
-    azimuth, elevation, roll = view_angles_deg(best.camera_from_object[:3, :3])
-    seen = f"seen from azimuth {azimuth:.0f}°, elevation {elevation:.0f}°, roll {roll:.0f}°"
+    azimuth, elevation, roll = map(round, view_angles_deg(best.camera_from_object[:3, :3]))
+    seen = f"seen from azimuth {azimuth}°, elevation {elevation}°, roll {roll}°"
     x, y, width, height = detection.box
     where = f"at {best.camera_from_object[:3, 3].round(3).tolist()} m, "
     if not detection.metric:
