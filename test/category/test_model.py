@@ -37,6 +37,18 @@ def test_a_saved_model_answers_as_before(model, folder):
     assert loaded.size_m == pytest.approx(1.18, abs=0.02)
 
 
+def test_a_model_saved_in_half_precision_takes_half_the_room_and_answers_nearly_as_before(
+    model, folder, tmp_path
+):
+    save_category_model(model, tmp_path / "half", torch.float16)
+    sizes = [(path / "model.safetensors").stat().st_size for path in (tmp_path / "half", folder)]
+    assert sizes[0] < 0.51 * sizes[1]
+    loaded = load_category_model(tmp_path / "half")
+    assert loaded.vertex_features.dtype == torch.float32
+    images = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    assert torch.allclose(loaded.network(images).features, model.network(images).features, atol=0.02)
+
+
 def test_one_seed_gives_one_model(eggs, model):
     videos, surfaces, alignment = eggs
     again, _ = train_category(videos, surfaces, alignment, TINY, CPU)
