@@ -1,4 +1,4 @@
-"""Make models/mug from a model that `surfpose retrain` or `train` wrote, in half precision.
+"""Make models/simulated_mug from a model that `surfpose retrain` or `train` wrote, in half precision.
 
     python tools/embed_mug_model.py MODEL
 
@@ -12,7 +12,7 @@ import torch
 
 from surfpose_ros.category.model import load_category_model, save_category_model
 
-EMBEDDED = Path(__file__).resolve().parents[1] / "models" / "mug"
+EMBEDDED = Path(__file__).resolve().parents[1] / "models" / "simulated_mug"
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """Direct regression, the paper's second comparator: the same trunk, pooled, and six numbers for a rotation.
 
-It sees the same augmented views as the model did, for as many steps, with the same optimiser and rates.
+It sees the same augmented views as the model did, for as many steps, with the same optimiser. Its trunk
+has a rate of its own: at the model's it learns nothing.
 """
 
 import numpy as np
@@ -27,6 +28,7 @@ from surfpose_ros.pose.looking import Box
 from surfpose_ros.progress import Progress, silent
 
 HIDDEN = 512
+BACKBONE_RATE = 1e-4
 
 
 class RotationNetwork(nn.Module):
@@ -86,8 +88,8 @@ def train_regression(
         augment = Augmenter(settings.augmentation, settings.input_size, STRIDE, generator, things)
         adapted = backbone.finetune_parameters()
         for parameter in adapted:
-            parameter.requires_grad_(settings.backbone_rate > 0)
-        rates = settings.head_rate, settings.backbone_rate
+            parameter.requires_grad_(True)
+        rates = settings.head_rate, BACKBONE_RATE
         groups = [{"params": list(network.head.parameters())}, {"params": adapted}]
         optimiser = torch.optim.AdamW(groups, lr=0.0, weight_decay=settings.weight_decay)
         chances = views.chances.to(device)
