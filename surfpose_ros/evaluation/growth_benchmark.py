@@ -1,7 +1,7 @@
-"""`surfpose benchmark growth`: time and memory against the number of videos, vertices, objects, categories.
+"""`surfpose benchmark growth`: time and memory against the number of views, videos, vertices, objects, ...
 
-Alignment is measured on made-up bodies with smooth features, the live path on one picture and a model;
-each point in a process of its own, so that its memory is its own.
+Surfaces are measured on a simulated mug, alignment on made-up bodies with smooth features, the live path on
+one picture and a model; each point in a process of its own, so that its memory is its own.
 """
 
 import multiprocessing
@@ -20,6 +20,7 @@ import typer
 
 from surfpose_ros.alignment.many import align_surfaces
 from surfpose_ros.alignment.settings import AlignmentSettings
+from surfpose_ros.backbones.registry import DEFAULT_BACKBONE, load_backbone
 from surfpose_ros.category.model import load_category_model, share_backbones
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.evaluation.benchmark import BenchmarkResult
@@ -30,9 +31,15 @@ from surfpose_ros.geometry.meshes import mesh_from_trimesh
 from surfpose_ros.geometry.similarity import random_similarity
 from surfpose_ros.pose.estimator import EstimatorSettings, PoseEstimator
 from surfpose_ros.progress import Progress, silent
+from surfpose_ros.simulation.objects import make_object
+from surfpose_ros.simulation.turntable import Turntable, record
+from surfpose_ros.surface.features import view_features
+from surfpose_ros.surface.reconstruct import ReconstructSettings, reconstruct
 from surfpose_ros.surface.surface import Surface
+from surfpose_ros.video.object_video import Frame, ObjectVideo
 
 SIZES = {
+    "views": (24, 48, 96, 192),
     "videos": (5, 10, 20, 50, 100, 200),
     "vertices": (250, 500, 1000, 2000, 4000),
     "objects": (1, 2, 4, 8, 16, 32),
@@ -92,7 +99,9 @@ def run(
 
 def _measure(axis: str, count: int, model: Path | None, device: str) -> Figures:
     """Seconds (see `_clock`) in all and by stage, and the peak of memory, MiB."""
-    if axis in ("videos", "vertices"):
+    if axis == "views":
+        stages = _reconstruct(simulated_video(count), device)
+    elif axis in ("videos", "vertices"):
         videos, vertices = (count, 500) if axis == "videos" else (FEW_VIDEOS, count)
         stages = _align([made_up_surface(seed, vertices) for seed in range(videos)], device)
     else:
@@ -156,6 +165,33 @@ def _align(surfaces: Sequence[Surface], device: str) -> Figures:
 
     align_surfaces(surfaces, AlignmentSettings(), progress, device)
     return {"pairs": marks[1] - marks[0], "together": marks[2] - marks[1], "all": marks[3] - marks[0]}
+
+
+def simulated_video(views: int) -> ObjectVideo:
+    """A mug on a turntable with true masks and poses."""
+    turntable = Turntable(make_object("mug", 0))
+    seen = [frame for _, _, frame in record(turntable, views)]
+    frames = [
+        Frame(
+            str(number), float(number), frame.image, turntable.camera, frame.mask, frame.camera_from_object
+        )
+        for number, frame in enumerate(seen)
+    ]
+    return ObjectVideo("mug", "mug", frames, "dataset", metric=True)
+
+
+def _reconstruct(video: ObjectVideo, device: str) -> Figures:
+    """Of the second time: the first one warms up."""
+    settings = ReconstructSettings()
+    backbone = load_backbone(DEFAULT_BACKBONE, torch.device(device))
+    surface = reconstruct(video, backbone, settings)
+    start = _clock(device)
+    reconstruct(video, backbone, settings)
+    done = _clock(device)
+    poses = np.stack([view.camera_from_video for view in surface.views])
+    size, kept = settings.image_size, settings.views_kept
+    view_features(surface.mesh, video.frames, poses, backbone, size, kept)
+    return {"features": _clock(device) - done, "all": done - start}
 
 
 def _look(model: Path, objects: int, categories: int, together: bool, device: str) -> Figures:

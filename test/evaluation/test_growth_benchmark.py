@@ -31,7 +31,7 @@ def test_the_command_measures_every_size_and_draws_it(monkeypatch, tmp_path):
     assert files["--html"].read_text().count("<img") == 2
 
 
-@pytest.mark.parametrize(("axis", "reason"), [("views", "one of videos"), ("objects", "needs --model")])
+@pytest.mark.parametrize(("axis", "reason"), [("frames", "one of views"), ("objects", "needs --model")])
 def test_an_axis_that_cannot_be_measured_is_refused(axis, reason):
     with pytest.raises(SurfposeError, match=reason):
         run(axis=[axis])
