@@ -47,7 +47,8 @@ def retrain_command(
     Each stage keeps what it made in the work folder; run again after an interruption or with more
     captures, it does only what is missing. Look at alignment.png there: an object that is turned the wrong
     way round teaches the model that its front is its back. Objects that do not face along x? Name the axis
-    along which they do with --front; it stays the front when captures are added.
+    along which they do with --front; it stays the front when captures are added, and the same again changes
+    nothing.
     """
     check_sources(poses, masks)
     work = work or out_dir.with_name(out_dir.name + ".work")
