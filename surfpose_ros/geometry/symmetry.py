@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -40,11 +41,7 @@ class Symmetry:
 
     def rotations(self, steps: int = 36) -> Tensor:
         """The turns, ``(K, 3, 3)`` float64, the identity first; a continuous axis in `steps` of them."""
-        count = steps if self.order == CONTINUOUS else self.order
-        axis = torch.tensor(self.axis, dtype=torch.float64)
-        angles = 2 * math.pi / count * torch.arange(count, dtype=torch.float64)
-        turns = rotation_from_rotvec(angles[:, None] * axis)
-        return torch.cat([turns, turns @ self._reversal()]) if self.reversible else turns
+        return _turns(self, steps).clone()
 
     def distance(self, target: Tensor, source: Tensor) -> Tensor:
         """Smallest angle in radians, ``(...)``, between rotations ``(..., 3, 3)`` up to the symmetry.
@@ -83,16 +80,25 @@ class Symmetry:
         """Plain values for YAML and JSON."""
         return {"order": self.order, "axis": list(self.axis), "reversible": self.reversible}
 
-    def _reversal(self) -> Tensor:
-        axis = torch.tensor(self.axis, dtype=torch.float64)
-        return rotation_from_rotvec(math.pi * across_axis(axis))
-
     def __str__(self) -> str:
         if not self:
             return "none"
         turns = "any turn" if self.order == CONTINUOUS else f"{self.order}-fold"
         ends = ", either end up" if self.reversible else ""
         return f"{turns} about ({', '.join(f'{a:.3g}' for a in self.axis)}){ends}"
+
+
+@cache
+@torch.inference_mode(False)
+def _turns(symmetry: Symmetry, steps: int) -> Tensor:
+    """See `Symmetry.rotations`; a live node asks for them again with every image."""
+    count = steps if symmetry.order == CONTINUOUS else symmetry.order
+    axis = torch.tensor(symmetry.axis, dtype=torch.float64)
+    angles = 2 * math.pi / count * torch.arange(count, dtype=torch.float64)
+    turns = rotation_from_rotvec(angles[:, None] * axis)
+    if not symmetry.reversible:
+        return turns
+    return torch.cat([turns, turns @ rotation_from_rotvec(math.pi * across_axis(axis))])
 
 
 def across_axis(axis: Tensor) -> Tensor:
