@@ -17,17 +17,23 @@ def test_made_up_bodies_of_any_size_align():
     assert min(align_surfaces(bodies, fast).confidence.values()) == 1
 
 
-def test_the_command_measures_every_size_and_draws_it(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("axis", "sizes", "stages"),
+    [("vertices", ["250", "500"], {"pairs", "together"}), ("views", ["24"], {"features"})],
+)
+def test_the_command_measures_every_size_and_draws_it(axis, sizes, stages, monkeypatch, tmp_path):
     files = {"--json": tmp_path / "growth.json", "--html": tmp_path / "growth.html"}
-    command = ["growth", "--axis", "vertices", "--most", "500"]
+    command = ["growth", "--axis", axis, "--most", sizes[-1]]
     command += [str(word) for pair in files.items() for word in pair]
     monkeypatch.setattr("sys.argv", ["surfpose", "benchmark", *command])
     result = CliRunner().invoke(benchmark.app, command)
     assert result.exit_code == 0, result.output
     measured = json.loads(files["--json"].read_text())["growth"]
-    assert list(measured) == ["vertices"]
-    assert list(measured["vertices"]) == ["250", "500"]
-    assert set(measured["vertices"]["250"]) == {"pairs", "together", "all", "memory_mib"}
+    assert list(measured) == [axis]
+    assert list(measured[axis]) == sizes
+    for figures in measured[axis].values():
+        assert set(figures) == {*stages, "all", "memory_mib"}
+        assert all(0 < figures[stage] < figures["all"] for stage in stages)
     assert files["--html"].read_text().count("<img") == 2
 
 
