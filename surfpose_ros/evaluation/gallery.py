@@ -8,7 +8,7 @@ import numpy as np
 from surfpose_ros.evaluation.pose import Outcome
 from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.geometry.meshes import Mesh
-from surfpose_ros.pose.drawing import camera_on_box, draw_axes, draw_detection, draw_text
+from surfpose_ros.pose.drawing import box_corners, camera_on_box, draw_axes, draw_detection, draw_text
 
 TILE = 220
 
@@ -67,7 +67,7 @@ def _draw_truth(
 ) -> None:
     pose = outcome.sample.camera_from_object
     if camera is None or pose is None:
-        camera, pose = camera_on_box(outcome.sample.rotation, size, box, image.shape)
+        camera, pose = camera_on_box(outcome.sample.rotation, box_corners(size), box, image.shape)
     draw_axes(image, camera, pose, 0.5 * float(np.linalg.norm(size)))
 
 

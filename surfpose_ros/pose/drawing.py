@@ -56,17 +56,21 @@ def draw_detection(
     colour: tuple[int, int, int] = OUTLINE_COLOURS[0],
 ) -> None:
     """Draw one detection's best pose onto `image`, in place; a rival pose's axes are drawn thin."""
+    mesh = None
+    if template is not None:
+        scaled = template.vertices * (detection.size / np.ptp(template.vertices, axis=0))
+        mesh = Mesh(scaled.astype(np.float32), template.faces)
+    points = box_corners(detection.size) if mesh is None else mesh.vertices
     for rank, hypothesis in reversed(list(enumerate(detection.hypotheses[:2]))):
         pose, lens = hypothesis.camera_from_object, camera
         if lens is None:
-            lens, pose = camera_on_box(pose[:3, :3], detection.size, detection.box, image.shape)
+            lens, pose = camera_on_box(pose[:3, :3], points, detection.box, image.shape)
         if rank and hypothesis.weight < 0.2:
             continue
         length = 0.5 * float(np.linalg.norm(detection.size))
         if rank == 0:
-            if template is not None:
-                scaled = template.vertices * (detection.size / np.ptp(template.vertices, axis=0))
-                draw_outline(image, lens, pose, Mesh(scaled.astype(np.float32), template.faces), colour)
+            if mesh is not None:
+                draw_outline(image, lens, pose, mesh, colour)
             draw_box(image, lens, pose, detection.size, colour)
         draw_axes(image, lens, pose, length, thin=rank > 0)
     x, y, _, _ = detection.box
@@ -75,7 +79,7 @@ def draw_detection(
 
 
 def camera_on_box(
-    rotation: np.ndarray, size: np.ndarray, box: tuple[float, ...], shape: tuple[int, ...]
+    rotation: np.ndarray, points: np.ndarray, box: tuple[float, ...], shape: tuple[int, ...]
 ) -> tuple[Camera, np.ndarray]:
     """A camera, and an object's pose before it, that make the object fill a box of the image.
 
@@ -83,23 +87,28 @@ def camera_on_box(
 
     Args:
         rotation: ``camera_from_object``, ``(3, 3)``.
-        size: of the object along its axes, ``(3,)``.
+        points: of the object in its own frame, ``(N, 3)``: its vertices, or `box_corners`.
         box: x, y, width, height in pixels.
         shape: of the image, ``(H, W, ...)``.
 
     Returns:
-        The camera, and ``camera_from_object`` ``(4, 4)`` in the unit of `size`.
+        The camera, and ``camera_from_object`` ``(4, 4)`` in the unit of `points`.
     """
     pose = np.eye(4)
     pose[:3, :3] = rotation
-    pose[2, 3] = _DISTANCE * np.linalg.norm(size)
-    corners = (_SIGNS * size / 2) @ rotation.T + pose[:3, 3]
-    flat = corners[:, :2] / corners[:, 2:]
+    pose[2, 3] = _DISTANCE * np.linalg.norm(np.ptp(points, axis=0))
+    there = points @ rotation.T + pose[:3, 3]
+    flat = there[:, :2] / there[:, 2:]
     low, extent = flat.min(axis=0), np.ptp(flat, axis=0)
     focal = float(np.sqrt(np.prod(np.array(box[2:]) / extent)))
     centre = np.array(box[:2]) + np.array(box[2:]) / 2 - focal * (low + extent / 2)
     matrix = np.array([[focal, 0, centre[0]], [0, focal, centre[1]], [0, 0, 1]])
     return Camera(matrix, shape[1], shape[0]), pose
+
+
+def box_corners(size: np.ndarray) -> np.ndarray:
+    """Of a box of `size` ``(3,)`` about the origin, ``(8, 3)``."""
+    return _SIGNS * np.asarray(size) / 2
 
 
 def draw_axes(
@@ -124,7 +133,7 @@ def draw_box(
     colour: tuple[int, int, int],
 ) -> None:
     """Draw the box of `size` ``(3,)`` centred on the object's origin, in place; its front (+x) tinted."""
-    pixels, ahead = _project(camera, camera_from_object, _SIGNS * np.asarray(size) / 2)
+    pixels, ahead = _project(camera, camera_from_object, box_corners(size))
     if not ahead.all():
         return
     front = np.array([_point(pixels[corner]) for corner in _FRONT])

@@ -72,11 +72,15 @@ def test_a_pose_behind_or_at_the_camera_draws_nothing_and_does_not_fail():
         draw_result(image, result, CAMERA, {"mug": mesh_from_trimesh(trimesh.creation.icosphere(2))})
 
 
-def test_without_intrinsics_the_object_fills_its_box():
+@pytest.mark.parametrize(
+    "shape",
+    [trimesh.creation.box((1.0, 0.5, 0.4)), trimesh.creation.icosphere(radius=0.5)],
+    ids=["box", "ball"],
+)
+def test_without_intrinsics_the_object_fills_its_box(shape):
+    mesh = mesh_from_trimesh(shape)
     rotation = Rotation.random(rng=1).as_matrix()
-    size = np.array([1.0, 0.5, 0.4])
-    camera, pose = camera_on_box(rotation, size, (100, 60, 120, 90), (240, 320, 3))
-    mesh = mesh_from_trimesh(trimesh.creation.box(size))
+    camera, pose = camera_on_box(rotation, mesh.vertices, (100, 60, 120, 90), (240, 320, 3))
     x, y, width, height = cv2.boundingRect(silhouette(camera, pose, mesh, (240, 320)))
     assert (x + width / 2, y + height / 2) == pytest.approx((160, 105), abs=1.5)
     assert width * height == pytest.approx(120 * 90, rel=0.05)
