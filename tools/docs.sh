@@ -9,8 +9,8 @@ venv=.cache/docs/venv pages=.cache/docs/pages
 rm -rf "$pages" && mkdir -p "$pages"
 cp -r docs/. "$pages"
 sed -i 's#](../README.md#](index.md#g' "$pages"/*.md
-sed -e 's#](docs/#](#g' -e 's#](CONTRIBUTING.md#](contributing.md#g' -e 's#](models/README.md#](models.md#g' -e '/^<!--.*-->$/d' \
-    -e 's#\[CITATION.cff\](CITATION.cff)#`CITATION.cff`#' README.md >"$pages/index.md"
+sed -e 's#](docs/#](#g' -e 's#](CONTRIBUTING.md#](contributing.md#g' -e 's#](models/README.md#](models.md#g' \
+    -e '/^<!--.*-->$/d' -e 's#\[CITATION.cff\](CITATION.cff)#`CITATION.cff`#' README.md >"$pages/index.md"
 cp models/README.md "$pages/models.md"
 sed -e 's#](docs/#](#g' CONTRIBUTING.md >"$pages/contributing.md"
 .venv/bin/python tools/cli_reference.py >"$pages/cli.md"

@@ -3,10 +3,15 @@
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 
 from surfpose_ros.alignment.alignment import Alignment
 from surfpose_ros.errors import SurfposeError
+from surfpose_ros.geometry.similarity import decompose_similarity
 from surfpose_ros.surface.surface import Surface
+
+AXES = tuple(sign + axis for axis in "xyz" for sign in "+-")  # as a person names them
+AS_ASKED = ", as asked"  # ends what an alignment's `axes` say of one that a person named
 
 
 def canonical_frame(
@@ -107,7 +112,7 @@ def relabelling(front: str | None, up: str | None) -> np.ndarray:
 def turned_as_asked(alignment: Alignment, front: str | None, up: str | None) -> Alignment:
     """The alignment with its front and up as a person names them, see `relabelling`; itself where it says
     that it is so already."""
-    said = {name: f"{axis}, as asked" for name, axis in (("front", front), ("up", up)) if axis}
+    said = {name: axis + AS_ASKED for name, axis in (("front", front), ("up", up)) if axis}
     if said.items() <= alignment.axes.items():
         return alignment
     return alignment.relabelled(relabelling(front, up), said)
@@ -118,22 +123,21 @@ def same_way_round(alignment: Alignment, older: Alignment) -> Alignment:
 
     Which way the longest axis points may turn on one video more; what programs take for the front may not.
     """
-    common = alignment.canonical_from_video.keys() & older.canonical_from_video.keys()
+    common = sorted(alignment.canonical_from_video.keys() & older.canonical_from_video.keys())
     if not common:
         return alignment
-    turns = [
-        older.canonical_from_video[n] @ np.linalg.inv(alignment.canonical_from_video[n]) for n in common
-    ]
-    turn = sum(matrix[:3, :3] / np.cbrt(np.linalg.det(matrix[:3, :3])) for matrix in turns)
-    names = [sign + axis for axis in "xyz" for sign in "+-"]
-    pairs = [(front, up) for front in names for up in names if front[1] != up[1]]
-    rotations = [relabelling(front, up) for front, up in pairs]
+    new, old = (
+        decompose_similarity(torch.from_numpy(np.stack([one.canonical_from_video[n] for n in common])))[0]
+        for one in (alignment, older)
+    )
+    turn = (old @ new.mT).sum(dim=0).numpy()
+    rotations = [relabelling(front, up) for front in AXES for up in AXES if front[1] != up[1]]
     nearest = max(rotations, key=lambda rotation: float((rotation * turn).sum()))
-    asked = {name: said for name, said in older.axes.items() if said.endswith("as asked")}
+    asked = {name: said for name, said in older.axes.items() if said.endswith(AS_ASKED)}
     return alignment.relabelled(nearest, asked)
 
 
 def _axis(name: str) -> np.ndarray:
-    if len(name) != 2 or name[0] not in "+-" or name[1] not in "xyz":
+    if name not in AXES:
         raise SurfposeError(f"{name!r} is no axis; write +x, -x, +y, -y, +z or -z, as in the picture")
     return np.eye(3)["xyz".index(name[1])] * (1.0 if name[0] == "+" else -1.0)

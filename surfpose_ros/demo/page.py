@@ -17,8 +17,7 @@ from surfpose_ros.evaluation.pose_tables import pose_figures, pose_tables
 from surfpose_ros.evaluation.report import Report
 from surfpose_ros.evaluation.tables import Cell, Table
 from surfpose_ros.geometry.cameras import Camera
-from surfpose_ros.geometry.meshes import Mesh
-from surfpose_ros.pose.drawing import draw_axes, draw_outline
+from surfpose_ros.pose.drawing import draw_axes, draw_outline, resized
 from surfpose_ros.surface.surface import load_surface
 from surfpose_ros.video.reader import read_capture
 
@@ -182,11 +181,7 @@ def _overlay(outcome: Outcome, model: CategoryModel) -> tuple[str, np.ndarray]:
     if detection is None or camera is None:
         return "nothing found", cv2.resize(image, OVERLAY_SIZE, interpolation=cv2.INTER_AREA)
     pose = detection.hypotheses[0].camera_from_object
-    vertices = model.template.mesh.vertices
-    scaled = Mesh(
-        (vertices * detection.size / np.ptp(vertices, axis=0)).astype(np.float32), model.template.mesh.faces
-    )
-    draw_outline(image, camera, pose, scaled, MASK_COLOUR)
+    draw_outline(image, camera, pose, resized(model.template.mesh, detection.size), MASK_COLOUR)
     draw_axes(image, camera, pose, 0.6 * float(np.linalg.norm(detection.size)))
     text = f"{outcome.error_deg:.1f}°, {1000 * outcome.translation_m:.0f} mm"
     return text, _around(image, camera, pose, float(np.linalg.norm(detection.size)))

@@ -170,12 +170,9 @@ def _align(surfaces: Sequence[Surface], device: str) -> Figures:
 def simulated_video(views: int) -> ObjectVideo:
     """A mug on a turntable with true masks and poses."""
     turntable = Turntable(make_object("mug", 0))
-    seen = [frame for _, _, frame in record(turntable, views)]
     frames = [
-        Frame(
-            str(number), float(number), frame.image, turntable.camera, frame.mask, frame.camera_from_object
-        )
-        for number, frame in enumerate(seen)
+        Frame(str(number), float(number), seen.image, turntable.camera, seen.mask, seen.camera_from_object)
+        for number, (_, _, seen) in enumerate(record(turntable, views))
     ]
     return ObjectVideo("mug", "mug", frames, "dataset", metric=True)
 

@@ -50,7 +50,7 @@ def with_tables(page: str) -> str:
 
 def _limits(parameter: Parameter) -> str:
     if parameter.choices:
-        return f"One of {', '.join(parameter.choices)}."
+        return f"One of {', '.join(choice or 'nothing' for choice in parameter.choices)}."
     unit = f" {parameter.unit}" if parameter.unit else ""
     if parameter.low is not None:
         return f"{parameter.low:.9g} to {parameter.high:.9g}{unit}."

@@ -15,6 +15,7 @@ from rclpy.node import Node
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from surfpose_ros.alignment.canonical import AXES
 from surfpose_ros.category.train_settings import PRESETS
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.evaluation.own_frames import measure_own_frames
@@ -35,7 +36,7 @@ PARAMETERS = (
     Parameter("masks", "auto", "Where the object's masks come from: auto for what each capture allows, a "
               "method as surfpose reconstruct knows them, or an ONNX segmentation network.", live=True),
     Parameter("front", "", "Axis of alignment.png in the work folder along which objects face; empty to "
-              "leave it.", choices=("", "+x", "-x", "+y", "-y", "+z", "-z"), live=True),
+              "leave it.", choices=("", *AXES), live=True),
     Parameter("preset", "full", "How long to train: full for use, long for a GPU, quick to try out.",
               choices=tuple(PRESETS), live=True),
     Parameter("device", "auto", "Where to train; auto takes a GPU if there is one.",

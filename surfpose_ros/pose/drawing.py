@@ -56,10 +56,7 @@ def draw_detection(
     colour: tuple[int, int, int] = OUTLINE_COLOURS[0],
 ) -> None:
     """Draw one detection's best pose onto `image`, in place; a rival pose's axes are drawn thin."""
-    mesh = None
-    if template is not None:
-        scaled = template.vertices * (detection.size / np.ptp(template.vertices, axis=0))
-        mesh = Mesh(scaled.astype(np.float32), template.faces)
+    mesh = None if template is None else resized(template, detection.size)
     points = box_corners(detection.size) if mesh is None else mesh.vertices
     for rank, hypothesis in reversed(list(enumerate(detection.hypotheses[:2]))):
         pose, lens = hypothesis.camera_from_object, camera
@@ -104,6 +101,11 @@ def camera_on_box(
     centre = np.array(box[:2]) + np.array(box[2:]) / 2 - focal * (low + extent / 2)
     matrix = np.array([[focal, 0, centre[0]], [0, focal, centre[1]], [0, 0, 1]])
     return Camera(matrix, shape[1], shape[0]), pose
+
+
+def resized(mesh: Mesh, size: np.ndarray) -> Mesh:
+    """A mesh stretched along its axes so that its box has the `size` ``(3,)``."""
+    return Mesh((mesh.vertices * size / np.ptp(mesh.vertices, axis=0)).astype(np.float32), mesh.faces)
 
 
 def box_corners(size: np.ndarray) -> np.ndarray:

@@ -1,17 +1,16 @@
 """The model in models/ on pictures of mugs that it never saw."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from surfpose_ros.category.model import load_category_model
 from surfpose_ros.evaluation.metrics import rotation_error
 from surfpose_ros.pose.estimator import EstimatorSettings, PoseEstimator
+from surfpose_ros.share import share_folder
 from surfpose_ros.simulation.objects import make_object
 from surfpose_ros.simulation.scenes import SceneSettings, make_scene
 
-MODEL = Path(__file__).parents[2] / "models" / "simulated_mug"
+MODEL = share_folder() / "models" / "simulated_mug"
 SCENES = 10
 
 
