@@ -1,0 +1,46 @@
+"""The example that users begin with hears a pose node's message."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rclpy", reason="no ROS 2 here")
+vision_msgs = pytest.importorskip("vision_msgs.msg", reason="no vision_msgs here")
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "print_poses.py"
+
+
+def seen_mug() -> "vision_msgs.Detection3DArray":
+    likely, other = vision_msgs.ObjectHypothesisWithPose(), vision_msgs.ObjectHypothesisWithPose()
+    likely.hypothesis.class_id, likely.hypothesis.score = "mug", 0.75
+    likely.pose.pose.position.z = 0.5
+    other.hypothesis.class_id, other.hypothesis.score = "mug", 0.2
+    mug = vision_msgs.Detection3D(id="mug_0", results=[likely, other])
+    message = vision_msgs.Detection3DArray(detections=[mug])
+    message.header.frame_id = "camera"
+    return message
+
+
+def test_the_example_prints_the_likeliest_pose_and_its_frame(talker, ros_domain, tmp_path):
+    environment = {**os.environ, "ROS_DOMAIN_ID": str(ros_domain)}
+    environment.pop("_ROS_WHEELS_BOOTSTRAP_COMPLETE", None)
+    printed = tmp_path / "printed.txt"
+    with printed.open("w") as file:
+        example = subprocess.Popen([sys.executable, str(EXAMPLE)], env=environment, stdout=file)
+    try:
+        text = talker.until(
+            printed.read_text,
+            "a line of the example",
+            lambda: talker.publish("/pose_node/detections", seen_mug()),
+        )
+    finally:
+        example.terminate()
+        assert example.wait(30) == 0
+    line = text.splitlines()[0]
+    assert (
+        line
+        == "mug_0, score 0.75, at 0.000 0.000 0.500, turned 0.000 0.000 0.000 1.000 (x y z w) in camera"
+    )
