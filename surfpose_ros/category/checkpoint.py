@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from surfpose_ros.checksum import checksum
 from surfpose_ros.files import atomic_file
 
-FORMAT_VERSION = "4"
+FORMAT_VERSION = "3"
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW knows of each parameter
 
 

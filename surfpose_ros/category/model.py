@@ -26,7 +26,7 @@ from surfpose_ros.files import atomic_folder, read_yaml, write_yaml
 from surfpose_ros.geometry.meshes import Mesh, load_ply, save_ply
 from surfpose_ros.geometry.symmetry import Symmetry, symmetry_from_dict
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 3
 WEIGHTS = "model.safetensors"
 ATTEMPTS = 10  # at a folder that is being replaced
 TEMPERATURE = 0.07  # of the vertex softmax, in training and in use (paper, section 4)

@@ -2,7 +2,7 @@
 
 image (B, 3, H, W)
   backbone pyramid   strides 8, 16, 32
-  coarse to fine     1x1 laterals, summed upwards, plus the context that attention gathers from all of it
+  coarse to fine     1x1 laterals, summed upwards, with the whole image's mean added as context
   features           (B, D, H/8, W/8), unit length
   centres, sides     (B, h, w), (B, 4, h, w): whether an object's middle is here, and how far its box goes
 """
@@ -39,8 +39,6 @@ class Head(nn.Module):
         super().__init__()
         width = 192
         self.laterals = nn.ModuleList(nn.Conv2d(channels, width, 1) for channels in pyramid_channels)
-        # Where to look for context: a plain mean is mostly background, and whatever covers the object.
-        self.attention = nn.Conv2d(pyramid_channels[-1], 1, 1, bias=False)
         self.context = nn.Linear(pyramid_channels[-1], width)
         self.refine = nn.Sequential(
             nn.GroupNorm(8, width),
@@ -57,10 +55,8 @@ class Head(nn.Module):
 
     def forward(self, pyramid: list[Tensor]) -> NetworkOutput:
         """Everything at the finest level of the pyramid."""
-        coarsest = pyramid[-1]
-        shares = self.attention(coarsest).flatten(2).softmax(dim=-1)
-        context = self.context((coarsest.flatten(2) * shares).sum(dim=-1))
-        x = self.laterals[-1](coarsest) + context[..., None, None]
+        context = self.context(pyramid[-1].mean(dim=(-1, -2)))
+        x = self.laterals[-1](pyramid[-1]) + context[..., None, None]
         for lateral, level in zip(self.laterals[-2::-1], pyramid[-2::-1], strict=True):
             x = nn.functional.interpolate(x, size=level.shape[-2:], mode="bilinear", align_corners=False)
             x = nn.functional.relu(x) + lateral(level)
