@@ -125,6 +125,11 @@ class Talker:
         rclpy.shutdown(context=self.context)
 
 
+def child_environment() -> dict[str, str]:
+    """Of a process that has to set up ROS from PyPI by itself."""
+    return {key: value for key, value in os.environ.items() if key != "_ROS_WHEELS_BOOTSTRAP_COMPLETE"}
+
+
 @pytest.fixture
 def talker(ros_domain: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Talker]:
     from diagnostic_msgs.msg import DiagnosticArray
@@ -153,8 +158,7 @@ def start(ros_domain: int, tmp_path: Path) -> Iterator[Callable[..., subprocess.
         command = [sys.executable, "-c", program]
         if arguments:
             command += ["--ros-args", *(part for argument in arguments for part in ("-p", argument))]
-        environment = {**os.environ, "OMP_NUM_THREADS": "2"}
-        environment.pop("_ROS_WHEELS_BOOTSTRAP_COMPLETE", None)
+        environment = child_environment() | {"OMP_NUM_THREADS": "2"}
         child = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
         running.append(child)
         return child

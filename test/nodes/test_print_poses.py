@@ -1,13 +1,13 @@
 """The example that users begin with hears a pose node's message."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-pytest.importorskip("rclpy", reason="no ROS 2 here")
+from .conftest import child_environment
+
 vision_msgs = pytest.importorskip("vision_msgs.msg", reason="no vision_msgs here")
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "print_poses.py"
@@ -24,12 +24,11 @@ def seen_mug() -> "vision_msgs.Detection3DArray":
     return message
 
 
-def test_the_example_prints_the_likeliest_pose_and_its_frame(talker, ros_domain, tmp_path):
-    environment = {**os.environ, "ROS_DOMAIN_ID": str(ros_domain)}
-    environment.pop("_ROS_WHEELS_BOOTSTRAP_COMPLETE", None)
+def test_the_example_prints_the_likeliest_pose_and_its_frame(talker, tmp_path):
     printed = tmp_path / "printed.txt"
     with printed.open("w") as file:
-        example = subprocess.Popen([sys.executable, str(EXAMPLE)], env=environment, stdout=file)
+        command = [sys.executable, str(EXAMPLE)]
+        example = subprocess.Popen(command, env=child_environment(), stdout=file)
     try:
         text = talker.until(
             printed.read_text,
@@ -39,8 +38,5 @@ def test_the_example_prints_the_likeliest_pose_and_its_frame(talker, ros_domain,
     finally:
         example.terminate()
         assert example.wait(30) == 0
-    line = text.splitlines()[0]
-    assert (
-        line
-        == "mug_0, score 0.75, at 0.000 0.000 0.500, turned 0.000 0.000 0.000 1.000 (x y z w) in camera"
-    )
+    expected = "mug_0, score 0.75, at 0.000 0.000 0.500, turned 0.000 0.000 0.000 1.000 (x y z w) in camera"
+    assert text.splitlines()[0] == expected
