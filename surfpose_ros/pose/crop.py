@@ -290,11 +290,10 @@ def crop_camera(intrinsics: Tensor | None, features: Tensor) -> Tensor:
         return intrinsics.float().to(features.device)
     height, width = features.shape[-2:]
     focal = 0.83 * width * DISTANCE / 0.9  # a diagonal at `DISTANCE` about fills the object's box
-    camera = torch.eye(
-        3, device=features.device
-    )  # filled there: a recording GPU takes nothing from outside
-    camera[0, 0] = camera[1, 1] = focal
-    camera[0, 2], camera[1, 2] = (width - 1) / 2, (height - 1) / 2
+    camera = torch.eye(3, device=features.device)
+    values = {(0, 0): focal, (1, 1): focal, (0, 2): (width - 1) / 2, (1, 2): (height - 1) / 2}
+    for place, value in values.items():
+        camera[place].fill_(value)  # a value assigned would be copied, which a recording GPU refuses
     return camera
 
 
