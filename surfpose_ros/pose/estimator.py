@@ -86,7 +86,7 @@ class PoseEstimator:
         best = 0.0
         for search in self.searches:
             fast = self._on_gpu.get(search)
-            wanted = self._places(image, fast.model if fast else search.model, boxes, expected)
+            wanted = self._places(image, search, boxes, expected)
             clock.lap("localise")
             # Who follows an object has many images to be sure by: one look at each is enough.
             mirror = boxes is not None or expected is None
@@ -109,7 +109,7 @@ class PoseEstimator:
     def _places(
         self,
         image: np.ndarray,
-        model: CategoryModel,
+        search: CropSearch,
         boxes: np.ndarray | None,
         expected: Mapping[str, Sequence[Box]] | None,
     ) -> list[Box]:
@@ -117,8 +117,10 @@ class PoseEstimator:
         if boxes is not None:
             return [check_box(box, image) for box in boxes]
         if expected is not None:
-            return list(expected.get(model.name, ()))[: self.settings.max_objects]
-        return [proposal.box for proposal in propose(image, model, self.settings.max_objects)]
+            return list(expected.get(search.model.name, ()))[: self.settings.max_objects]
+        most, fast = self.settings.max_objects, self._on_gpu.get(search)
+        found = fast.propose(image, most) if fast else propose(image, search.model, most)
+        return [proposal.box for proposal in found]
 
     def _why_empty(self, boxes: np.ndarray | None, best: float) -> str:
         if boxes is not None:

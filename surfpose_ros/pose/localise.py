@@ -1,5 +1,6 @@
 """Where in the image objects of a category may be: cells that the network takes for the middle of one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -34,57 +35,61 @@ class Proposal:
 
 def propose(image: np.ndarray, model: CategoryModel, most: int, least: float = 0.1) -> list[Proposal]:
     """At most `most` places of a chance of `least` and more, the likeliest first."""
-    found: list[Proposal] = []
+    told = []
     for longer in SCALES:
         output, scale = look(image, model, longer)
-        found += proposals(output, scale, image, most, least)
-    found.sort(key=lambda proposal: -proposal.chance)
-    kept: list[Proposal] = []
-    for proposal in found:
-        if all(overlap(proposal.box, other.box) < OVERLAP for other in kept):
-            kept.append(proposal)
-    return kept[:most]
-
-
-def proposals(
-    output: NetworkOutput, scale: float, image: np.ndarray, most: int, least: float
-) -> list[Proposal]:
-    """What the network's output of an image, shrunk by `scale`, tells of objects in it."""
-    told = [
-        Proposal(_in_image(box, STRIDE * scale, image), chance)
-        for box, chance in peaks(output, most, least)
-    ]
-    # Middles told in the image's padding, or at its very border, leave no box.
-    return [proposal for proposal in told if min(proposal.box[2:]) >= SIDE_LEAST]
+        told.append(in_pixels(*likeliest(output, most), scale))
+    return chosen(torch.cat(told), image, most, least)
 
 
 def look(image: np.ndarray, model: CategoryModel, longer: int) -> tuple[NetworkOutput, float]:
     """The network's output of the whole image shrunk to a longer side, and image pixels a network pixel."""
-    scale = max(image.shape[:2]) / longer
-    height, width = (max(1, round(side / scale)) for side in image.shape[:2])
+    height, width = shrunk_size(image.shape[:2], longer)
     small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     multiple = model.network.backbone.size_multiple
     small = cv2.copyMakeBorder(small, 0, -height % multiple, 0, -width % multiple, cv2.BORDER_CONSTANT)
-    return model.look(small[None]), scale
+    return model.look(small[None]), max(image.shape[:2]) / longer
 
 
-def peaks(output: NetworkOutput, most: int, least: float) -> list[tuple[Tensor, float]]:
-    """Boxes (low x, low y, high x, high y) in cells and chances of the likeliest middles of one image."""
+def shrunk_size(size: tuple[int, int], longer: int) -> tuple[int, int]:
+    """Height and width of an image brought to a longer side."""
+    height, width = size
+    scale = max(size) / longer
+    return max(1, round(height / scale)), max(1, round(width / scale))
+
+
+def likeliest(output: NetworkOutput, most: int) -> tuple[Tensor, Tensor]:
+    """Of the likeliest middles of one image: boxes (low x, low y, high x, high y) in cells, ``(K, 4)``, and
+    chances, ``(K,)``; K is `most`, or less where there are fewer cells.
+    """
     chances = output.centres[0].float().sigmoid()
     highest = max_pool2d(chances[None, None], 3, stride=1, padding=1)[0, 0]
-    values, index = torch.where(chances == highest, chances, 0).flatten().topk(min(most, chances.numel()))
-    return [
-        (box_at(output, int(cell)), float(chance))
-        for chance, cell in zip(values, index, strict=True)
-        if chance >= least
-    ]
+    peaks = (chances * (chances == highest)).flatten()
+    chance, cell = peaks.topk(min(most, len(peaks)))
+    sides = output.sides[0].flatten(1)[:, cell].T.float().exp()
+    width = chances.shape[1]
+    middle = torch.stack([cell % width, cell // width], dim=1)
+    return torch.cat([middle - sides[:, :2], middle + sides[:, 2:]], dim=1), chance
 
 
-def box_at(output: NetworkOutput, cell: int) -> Tensor:
-    """The box ``(4,)`` (low x, low y, high x, high y) that a cell of the first image tells."""
-    row, column = divmod(cell, output.centres.shape[-1])
-    left, top, right, bottom = output.sides[0, :, row, column].float().exp().cpu().tolist()
-    return torch.tensor([column - left, row - top, column + right, row + bottom])
+def in_pixels(boxes: Tensor, chances: Tensor, scale: float) -> Tensor:
+    """Boxes ``(K, 4)`` in cells of an image shrunk by `scale` in the image's own pixels, and their chances,
+    ``(K, 5)``.
+    """
+    return torch.cat([(boxes + 0.5) * STRIDE * scale, chances[:, None]], dim=1)
+
+
+def chosen(told: Tensor, image: np.ndarray, most: int, least: float) -> list[Proposal]:
+    """What was told ``(N, 5)``, see `in_pixels`, cut where the image ends, each object once."""
+    kept: list[Proposal] = []
+    for *corners, chance in sorted(told.tolist(), key=lambda row: -row[4]):
+        box = _inside(corners, image)
+        # Middles told in the image's padding, or at its very border, leave no box.
+        if chance < least or min(box[2:]) < SIDE_LEAST:
+            continue
+        if all(overlap(box, other.box) < OVERLAP for other in kept):
+            kept.append(Proposal(box, chance))
+    return kept[:most]
 
 
 def middles(output: NetworkOutput) -> tuple[Tensor, Tensor]:
@@ -110,9 +115,9 @@ def overlap(first: tuple[float, ...], second: tuple[float, ...]) -> float:
     return both / (first[2] * first[3] + second[2] * second[3] - both)
 
 
-def _in_image(box: Tensor, pixels_a_cell: float, image: np.ndarray) -> tuple[float, float, float, float]:
-    """A box in cells as x, y, width, height in pixels, cut where the image ends."""
-    low_x, low_y, high_x, high_y = ((box + 0.5) * pixels_a_cell).tolist()
+def _inside(corners: Sequence[float], image: np.ndarray) -> tuple[float, float, float, float]:
+    """Corners (low x, low y, high x, high y) as x, y, width and height, cut where the image ends."""
+    low_x, low_y, high_x, high_y = corners
     height, width = image.shape[:2]
     left, right = max(low_x, 0.0), min(high_x, float(width))
     top, bottom = max(low_y, 0.0), min(high_y, float(height))

@@ -6,38 +6,33 @@ It does what `look_at` and `CropSearch` do box by box; only crops are sampled a 
 import math
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import fields, replace
-from typing import cast
+from dataclasses import fields
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, grid_sample
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, grid_sample, pad
 
 from surfpose_ros.category.augment import CROP_MARGIN
 from surfpose_ros.category.network import CategoryNetwork, NetworkOutput
 from surfpose_ros.category.views import ALIASING
 from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.pose.crop import CropPoses, CropSearch, Found, crop_camera
-from surfpose_ros.pose.localise import STRIDE, middles
+from surfpose_ros.pose.localise import (
+    SCALES,
+    STRIDE,
+    Proposal,
+    chosen,
+    in_pixels,
+    likeliest,
+    middles,
+    shrunk_size,
+)
 from surfpose_ros.pose.looking import SETTLED, Box, boxes_in_cells
 from surfpose_ros.pose.recorded import Recorded
 from surfpose_ros.pose.refine import Hypotheses, Refined
 
 WIDTHS = (9, 3, 3, 1, 1, 36, 1, 1, 1, 4, 1)  # of what is `_packed`, in its order
-
-
-class _RecordedNetwork(nn.Module):
-    """A network in half precision, recorded; what it returns is overwritten by its next call."""
-
-    def __init__(self, network: CategoryNetwork, device: torch.device) -> None:
-        super().__init__()
-        self.backbone = network.backbone
-        self._recorded = Recorded(lambda images: tuple(_run(network, images)), device)
-
-    def forward(self, images: Tensor) -> NetworkOutput:
-        """As of `CategoryNetwork`."""
-        return NetworkOutput(*self._recorded(images))
 
 
 def _run(network: CategoryNetwork, pictures: Tensor) -> NetworkOutput:
@@ -48,11 +43,10 @@ def _run(network: CategoryNetwork, pictures: Tensor) -> NetworkOutput:
 
 
 class GpuSearch:
-    """Looks at boxes with one category model; its network runs in half precision.
+    """Proposes and looks at boxes with one category model; its network runs in half precision.
 
     Attributes:
         search: on the GPU.
-        model: the search's, with the faster network.
     """
 
     def __init__(self, search: CropSearch) -> None:
@@ -63,8 +57,13 @@ class GpuSearch:
         if model.device.type == "cuda":
             self._network.half()
         self._recorded = Recorded(self._poses, model.device)
-        network = cast(CategoryNetwork, _RecordedNetwork(self._network, model.device))
-        self.model = replace(model, network=network)
+        self._proposing = Recorded(self._told, model.device)
+
+    def propose(self, image: np.ndarray, most: int, least: float = 0.1) -> list[Proposal]:
+        """As `localise.propose`; only the image is shrunk in other arithmetic."""
+        with torch.inference_mode():
+            (told,) = self._proposing(torch.from_numpy(np.ascontiguousarray(image)), most=most)
+            return chosen(told.cpu(), image, most, least)
 
     def __call__(
         self, image: np.ndarray, boxes: Sequence[Box], exact: bool, camera: Camera | None, mirror: bool
@@ -98,6 +97,20 @@ class GpuSearch:
             )
             objects = told.cpu().split(self.search.settings.starts)
         return [self._of(told, box if exact else None) for told, box in zip(objects, boxes, strict=False)]
+
+    def _told(self, image: Tensor, *, most: int) -> tuple[Tensor]:
+        """Boxes with their chances at all scales, see `in_pixels`; the image as of `_poses`."""
+        size = image.shape[0], image.shape[1]
+        multiple = self._network.backbone.size_multiple
+        pixels = image.permute(2, 0, 1)[None].float() / 255
+        told = []
+        for longer in SCALES:
+            height, width = shrunk_size(size, longer)
+            small = shrink(pixels, height, width)
+            padded = pad(small, (0, -width % multiple, 0, -height % multiple))
+            output = _run(self._network, padded)
+            told.append(in_pixels(*likeliest(output, most), max(size) / longer))
+        return (torch.cat(told),)
 
     def _of(self, told: Tensor, given: Box | None) -> tuple[CropPoses, Box, float]:
         """What came back of one object."""
@@ -172,6 +185,26 @@ def _unpacked(told: Tensor) -> tuple[Found, Tensor, Tensor]:
     hypotheses = Hypotheses(rotation.unflatten(1, (3, 3)), translation, stretch, log_focal)
     refined = Refined(hypotheses, likelihood, information.unflatten(1, (6, 6)), coverage)
     return Found(refined, log_odds, gain), box[0], chance[0]
+
+
+def shrink(pixels: Tensor, height: int, width: int) -> Tensor:
+    """Pictures ``(B, 3, H, W)`` in another size, as OpenCV's INTER_AREA does it, but for its rounding."""
+    rows = _shares(pixels.shape[2], height, pixels.device)
+    columns = _shares(pixels.shape[3], width, pixels.device)
+    return rows @ pixels @ columns.T
+
+
+def _shares(there: int, here: int, device: torch.device) -> Tensor:
+    """What each of `there` old pixels along an axis gives to each of `here` new ones, ``(here, there)``: as
+    much as lies inside; where the picture grows, as linear interpolation has it.
+    """
+    scale = there / here
+    old, new = torch.arange(there, device=device), torch.arange(here, device=device)[:, None]
+    if scale >= 1:
+        inside = torch.minimum(old + 1, (new + 1) * scale) - torch.maximum(old, new * scale)
+        return inside.clamp_min(0) / scale
+    middle = ((new + 0.5) * scale - 0.5).clamp(0, there - 1)
+    return (1 - (old - middle).abs()).clamp_min(0)
 
 
 def crop_boxes(pixels: Tensor, boxes: Tensor, size: int, samples: int) -> Tensor:

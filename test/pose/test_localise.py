@@ -10,7 +10,7 @@ from surfpose_ros.category.network import NetworkOutput
 from surfpose_ros.category.views import box_crop
 from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.pose.calibrate import fit_scores
-from surfpose_ros.pose.localise import middles, overlap, peaks, proposals
+from surfpose_ros.pose.localise import chosen, in_pixels, likeliest, middles, overlap
 from surfpose_ros.pose.looking import box_in_cells, box_in_image
 from surfpose_ros.pose.score import detection_score, log_odds
 
@@ -26,17 +26,17 @@ def output_with(boxes: list[tuple[tuple[int, int], tuple[float, ...], float]]) -
 
 def test_every_peak_gives_its_own_box_the_likeliest_first():
     output = output_with([((5, 6), (2, 3, 9, 10), 1.0), ((20, 15), (16.5, 12, 24, 18), 3.0)])
-    (first, sure), (second, less) = peaks(output, 5, 0.1)
-    assert torch.allclose(first, torch.tensor([16.5, 12, 24, 18]))
-    assert torch.allclose(second, torch.tensor([2.0, 3, 9, 10]))
-    assert sure > less > 0.5
+    boxes, chances = likeliest(output, 5)
+    assert torch.allclose(boxes[:2], torch.tensor([[16.5, 12, 24, 18], [2.0, 3, 9, 10]]))
+    assert chances[0] > chances[1] > 0.5 > 0.01 > chances[2]
 
 
 def test_an_object_told_in_the_padding_of_an_image_is_no_proposal():
     there = ((8, 8), (4.0, 4, 12, 12), 2.0)
     in_padding = ((27, 27), (26.5, 26.5, 27.5, 27.5), 5.0)
     image = np.zeros((400, 400, 3), np.uint8)
-    (proposal,) = proposals(output_with([there, in_padding]), 2.0, image, 4, 0.1)
+    told = in_pixels(*likeliest(output_with([there, in_padding]), 4), 2.0)
+    (proposal,) = chosen(told, image, 4, 0.1)
     assert proposal.box == pytest.approx((72, 72, 128, 128))
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -13,7 +14,7 @@ from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.pose.crop import CropSearch
 from surfpose_ros.pose.localise import STRIDE, overlap
 from surfpose_ros.pose.looking import box_in_cells, box_in_image, boxes_in_cells
-from surfpose_ros.pose.on_gpu import GpuSearch, _crop_cameras, _in_image, _overlap, crop_boxes
+from surfpose_ros.pose.on_gpu import GpuSearch, _crop_cameras, _in_image, _overlap, crop_boxes, shrink
 from surfpose_ros.pose.recorded import Recorded
 
 BOXES = [(40.0, 30.0, 100.0, 60.0), (-20.0, 90.5, 70.0, 130.0), (200.0, 100.0, 33.0, 35.0)]
@@ -36,6 +37,15 @@ def test_crops_are_those_that_opencv_cuts(samples):
         difference = np.abs(crop.permute(1, 2, 0).numpy() - expected)
         assert np.median(difference) < 1.0
         assert np.mean(difference > 6) < 0.02  # at the image's border
+
+
+@pytest.mark.parametrize(("height", "width"), [(168, 224), (97, 131), (336, 448), (1, 3)])
+def test_pictures_are_shrunk_and_enlarged_as_opencv_does_it(height, width):
+    pixels = torch.from_numpy(picture()).permute(2, 0, 1)[None].float()
+    mode = cv2.INTER_AREA if width < 320 else cv2.INTER_LINEAR
+    expected = cv2.resize(picture().astype(np.float32), (width, height), interpolation=mode)
+    small = shrink(pixels, height, width)[0].permute(1, 2, 0)
+    assert np.allclose(small.numpy(), expected, atol=0.1)
 
 
 def test_a_crops_camera_is_the_images_cut_and_shrunk():
@@ -93,7 +103,9 @@ def test_what_a_gpu_records_takes_nothing_from_outside_and_waits_for_nothing(mod
     inputs = torch.from_numpy(picture()), torch.tensor(BOXES[:2]), torch.from_numpy(CAMERA.matrix).float()
     with torch.inference_mode(), Sealed():
         (told,) = search._poses(*inputs, exact=exact, known=known, mirror=mirror, samples=2)
+        (proposed,) = search._told(inputs[0], most=4)
     assert torch.isfinite(told).all()
+    assert proposed.shape == (8, 5)
 
 
 def test_boxes_overlap_as_told_one_by_one():
