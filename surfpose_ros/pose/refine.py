@@ -280,7 +280,7 @@ def _maximise(
     diagonal[:, 6:] = prior
     gradient = gradient - torch.cat([torch.zeros_like(gradient[:, :6]), prior * state], dim=-1)
     damping = 1e-3 * normal.diagonal(dim1=-2, dim2=-1).amax(dim=-1, keepdim=True) + 1e-6
-    step = torch.linalg.solve_ex(normal + torch.diag_embed(diagonal + damping), gradient)[0]
+    step = _solve(normal + torch.diag_embed(diagonal + damping), gradient)
     step = step * (0.5 / step[:, :3].norm(dim=-1, keepdim=True).clamp_min(0.5))  # at most 0.5 rad a step
     moved = replace(
         hypotheses,
@@ -290,6 +290,25 @@ def _maximise(
         log_focal=hypotheses.log_focal + step[:, 9],
     )
     return moved, normal[:, :6, :6]
+
+
+def _solve(matrix: Tensor, right: Tensor) -> Tensor:
+    """The solutions ``(K, N)`` of positive definite ``matrix (K, N, N) @ x = right (K, N)``."""
+    if torch.compiler.is_compiling():  # a GPU's library takes many steps for such small matrices
+        return eliminate(matrix, right)
+    return torch.linalg.solve_ex(matrix, right)[0]
+
+
+def eliminate(matrix: Tensor, right: Tensor) -> Tensor:
+    """As `torch.linalg.solve` of positive definite matrices, which need no pivots: Gauss and Jordan's
+    elimination written out.
+    """
+    rows = torch.cat([matrix, right[..., None]], dim=-1)
+    units = torch.eye(matrix.shape[-1], device=matrix.device)
+    for index, unit in enumerate(units.unbind()):
+        pivot = rows[:, index : index + 1] / rows[:, index : index + 1, index : index + 1]
+        rows = rows - (rows[:, :, index : index + 1] - unit[:, None]) * pivot
+    return rows[..., -1]
 
 
 def _jacobian(hypotheses: Hypotheses, sight: _Sight) -> Tensor:

@@ -18,6 +18,7 @@ from surfpose_ros.pose.crop import CropSearch, SearchSettings
 from surfpose_ros.pose.estimator import EstimatorSettings, PoseEstimator, check_box
 from surfpose_ros.pose.looking import CropView, box_in_cells, look_at
 from surfpose_ros.pose.on_gpu import GpuSearch
+from surfpose_ros.pose.refine import eliminate
 
 CELLS = 28
 
@@ -266,3 +267,11 @@ def test_the_template_fixture_is_what_it_says(model):
     assert isinstance(model.template, Template)
     low, high = model.template.mesh.vertices.min(axis=0), model.template.mesh.vertices.max(axis=0)
     assert np.allclose(low + high, 0, atol=2e-3)
+
+
+def test_elimination_written_out_solves_what_the_library_does():
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(6, 10, 40, generator=generator) * torch.logspace(-1, 1, 10)[:, None]
+    matrix, right = rows @ rows.mT, torch.randn(6, 10, generator=generator)
+    expected = torch.linalg.solve(matrix.double(), right.double())
+    assert torch.allclose(eliminate(matrix, right).double(), expected, rtol=1e-3, atol=1e-5)
