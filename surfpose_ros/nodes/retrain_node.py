@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
@@ -46,6 +47,9 @@ PARAMETERS = (
               "the new model; empty for none.", live=True),
 )  # fmt: skip
 
+# Who asks in the middle of a long stage is told at once where it is.
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
 
 class RetrainNode(Node):
     """Turns recorded captures into a category model when asked."""
@@ -54,8 +58,9 @@ class RetrainNode(Node):
         super().__init__("retrain_node")
         self.parameters = Parameters(self, PARAMETERS)
         self._reporter = Reporter(self)
-        self._progress_out = self.create_publisher(DiagnosticArray, "~/progress", 10)
-        self._report_out = self.create_publisher(String, "~/report", 1)
+        self._progress_out = self.create_publisher(DiagnosticArray, "~/progress", LATCHED)
+        self._report_out = self.create_publisher(String, "~/report", LATCHED)
+        self._stage = ""
         self._cancelled = threading.Event()
         self._thread: threading.Thread | None = None
         self._busy = False
@@ -105,12 +110,13 @@ class RetrainNode(Node):
         else:
             content = {**asdict(report), "figures": figures}
             self._report_out.publish(String(data=json.dumps(content, default=str)))
+            self.get_logger().info(f"{report.model} learnt from {len(report.trained_on)} captures")
             self._end(Level.OK, "done", content)
             self._ask_for_reload()
 
     def _end(self, level: Level, message: str, values: dict[str, Any] | None = None) -> None:
         """Say how it ended, once ~/start may be called again."""
-        self._busy = False
+        self._busy, self._stage = False, ""
         self._say(level, message, values)
 
     def _retrain(self) -> tuple[RetrainReport, dict[str, Any]]:
@@ -139,6 +145,9 @@ class RetrainNode(Node):
     def _on_progress(self, stage: str, done: int, total: int, note: str = "") -> None:
         if self._cancelled.is_set():
             raise Cancelled
+        if stage != self._stage:
+            self._stage = stage
+            self.get_logger().info(f"training: {stage}, {total} to do")
         self._say(Level.OK, stage, {"done": done, "total": total, "note": note})
 
     def _say(self, level: Level, message: str, values: dict[str, Any] | None = None) -> None:

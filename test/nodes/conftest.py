@@ -17,6 +17,7 @@ rclpy = pytest.importorskip("rclpy", reason="no ROS 2 here")
 from rcl_interfaces.srv import SetParameters  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
+from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 
 from surfpose_ros.backbones.registry import backbone_checksum, load_backbone  # noqa: E402
@@ -42,10 +43,13 @@ class Talker:
         self.heard: dict[str, list[Any]] = {}
         self._publishers: dict[str, Any] = {}
 
-    def listen(self, topic: str, kind: type) -> list[Any]:
-        """Keep what comes on a topic; returns the growing list."""
+    def listen(self, topic: str, kind: type, latched: bool = False) -> list[Any]:
+        """Keep what comes on a topic; returns the growing list. Latched, with what came before."""
         messages = self.heard.setdefault(topic, [])
-        self.node.create_subscription(kind, topic, messages.append, 50)
+        durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
+        self.node.create_subscription(
+            kind, topic, messages.append, QoSProfile(depth=50, durability=durability)
+        )
         return messages
 
     def publish(self, topic: str, message: Any, kind: type | None = None) -> None:

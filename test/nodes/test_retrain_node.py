@@ -42,14 +42,15 @@ def mugs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_retrain_node_says_what_is_wrong_and_stays(talker, start, tmp_path):
-    progress = talker.listen("/retrain_node/progress", DiagnosticArray)
     start("retrain_node", captures_dir=str(tmp_path / "none"))
     assert "set the parameter category" in talker.trigger("/retrain_node/start").message
     assert "nothing is being trained" in talker.trigger("/retrain_node/cancel").message
     talker.set_parameter("retrain_node", "category", "mug")
     assert talker.trigger("/retrain_node/start").success
     talker.until(talker.says("retrain_node: training", "neither a capture"), "the reason")
-    talker.until(lambda: progress, "progress")
+    progress = talker.listen("/retrain_node/progress", DiagnosticArray, latched=True)
+    talker.until(lambda: progress, "what was said before anybody listened")
+    assert "neither a capture" in progress[-1].status[0].message
 
 
 @pytest.mark.timeout(900)
