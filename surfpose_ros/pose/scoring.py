@@ -37,7 +37,8 @@ def with_mirror_image(log_probability: Tensor, mirrored: Tensor, partner: Tensor
     """
     clutter = torch.full_like(partner[:1], len(partner))
     other = mirrored.flip(-1).index_select(1, torch.cat([partner, clutter]))
-    return ((log_probability + other) / 2).log_softmax(dim=1)
+    both = ((log_probability + other) / 2).permute(0, 2, 3, 1)
+    return both.log_softmax(dim=-1).permute(0, 3, 1, 2)  # much faster where the vertices lie side by side
 
 
 def evidence_maps(log_probability: Tensor, reach: int = 3) -> Tensor:
