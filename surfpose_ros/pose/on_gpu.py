@@ -56,7 +56,7 @@ class GpuSearch:
         self._network.memory = None  # whose answer the program would have to wait for
         if model.device.type == "cuda":
             self._network.half()
-        self._recorded = Recorded(self._poses, model.device)
+        self._posing = Recorded(self._poses, model.device)
         self._proposing = Recorded(self._told, model.device)
 
     def propose(self, image: np.ndarray, most: int, least: float = 0.1) -> list[Proposal]:
@@ -83,10 +83,10 @@ class GpuSearch:
         padded = torch.tensor([*boxes, *[boxes[-1]] * (count - len(boxes))], dtype=torch.float32)
         matrix = np.eye(3) if camera is None else camera.matrix
         longest = float(padded[:, 2:].max()) * CROP_MARGIN
-        shrink = self.search.model.info.input_size / longest
-        samples = 1 if shrink >= ALIASING else min(8, 1 << round(math.log2(1 / shrink)))
+        scale = self.search.model.info.input_size / longest
+        samples = 1 if scale >= ALIASING else min(8, 1 << round(math.log2(1 / scale)))
         with torch.inference_mode():
-            (told,) = self._recorded(
+            (told,) = self._posing(
                 torch.from_numpy(np.ascontiguousarray(image)),
                 padded,
                 torch.from_numpy(matrix).float(),
