@@ -23,7 +23,7 @@ from surfpose_ros.errors import SurfposeError
 from surfpose_ros.fan_out import FanOut, in_process
 from surfpose_ros.files import locked, read_json, remove_leftovers, write_json
 from surfpose_ros.pose.calibrate import calibrate
-from surfpose_ros.progress import Progress, silent
+from surfpose_ros.progress import Progress, silent, track
 from surfpose_ros.surface.batch import reconstruct_captures
 from surfpose_ros.surface.reconstruct import ReconstructSettings
 from surfpose_ros.surface.surface import Surface, load_surface, surface_made_from
@@ -224,7 +224,8 @@ def _trained(
         return load_category_model(out, device)
     folders = {capture.resolve().name: capture for capture in captures}
     names = sorted(alignment.canonical_from_video)
-    videos = (read_capture(folders[name], "none", settings.masks) for name in names)
+    reading = track(names, progress, "views", len(names))
+    videos = (read_capture(folders[name], "none", settings.masks) for name in reading)
     checkpoint = Checkpoint(work / "training.safetensors", _digest([wanted, settings.device]))
     lesson = prepare(videos, surfaces, alignment, settings.train)
     [model] = learn([lesson], settings.train, device, progress, checkpoint)

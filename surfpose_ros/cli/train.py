@@ -20,7 +20,7 @@ from surfpose_ros.cli.console import JsonOption, out, print_json, progress_bars
 from surfpose_ros.cli.reconstruct import BackboneOption, MasksOption, check_sources
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.files import inside
-from surfpose_ros.progress import Progress
+from surfpose_ros.progress import Progress, track
 from surfpose_ros.retrain import learn
 from surfpose_ros.surface.surface import load_surface
 from surfpose_ros.video.capture import captures_by_name
@@ -84,11 +84,11 @@ def train(
         raise SurfposeError(f"alignments of one category twice: {', '.join(sorted(names))}")
     places = [out_dir] if len(names) == 1 else [inside(out_dir, name) for name in names]
     folders = captures_by_name(captures)
-    lessons = [_lesson(category, folders, surfaces, masks, settings) for category in aligned]
     with (
         joined_processes(chosen) as (share, own_device),
         progress_bars(quiet=as_json or not share.first) as progress,
     ):
+        lessons = [_lesson(category, folders, surfaces, masks, settings, progress) for category in aligned]
         pace = _Pace(progress)
         models = learn(lessons, settings, own_device, pace, share=share)
     if not share.first:
@@ -121,6 +121,7 @@ def _lesson(
     surfaces: Sequence[Path],
     masks: str,
     settings: TrainSettings,
+    progress: Progress,
 ) -> Lesson:
     """What the category of an alignment is learnt from."""
     names = sorted(aligned.canonical_from_video)
@@ -130,7 +131,8 @@ def _lesson(
                 f"the alignment of {aligned.category} holds {name}, and no capture of that name was given"
             )
     loaded = {name: load_surface(_folder_of(name, surfaces), name) for name in names}
-    videos = (read_capture(folders[name], "none", masks) for name in names)
+    reading = track(names, progress, "views", len(names))
+    videos = (read_capture(folders[name], "none", masks) for name in reading)
     return prepare(videos, loaded, aligned, settings)
 
 

@@ -30,6 +30,7 @@ LARGE_IMAGES: Arguments = {
         "Fast DDS profile for large images; empty keeps yours. Set it for the camera driver too.",
     ),
 }
+PATIENCE_S = "60"  # for a node to end after ctrl-c: a training stops after its step, such as a long capture
 VIEWER: Arguments = {"viewer": ("none", "none, rviz or foxglove.")}
 
 
@@ -83,6 +84,7 @@ def node(
             remappings=[(topic, values[topic]) for topic in topics if values[topic] != topic],
             arguments=["--ros-args", "--log-level", values["log_level"]],
             output="screen",
+            sigterm_timeout=PATIENCE_S,
         )
     )
     return actions

@@ -97,7 +97,7 @@ def test_a_training_cancelled_and_killed_goes_on_reports_figures_and_pose_node_t
     assert load_category_model(model).info.figures == report["figures"]
     talker.until(talker.says("retrain_node: training", "done"), "the end")
     stages = [message.status[0].message for message in progress]
-    assert {"surfaces", "align", "train", "measure"} <= set(stages)
+    assert {"surfaces", "align", "views", "train", "measure"} <= set(stages)
     last = progress[len(stages) - 1 - stages[::-1].index("train")].status[0]
     assert {"done": "3", "total": "3"}.items() <= {v.key: v.value for v in last.values}.items()
     talker.until(lambda: poses, "poses with the new model", lambda: show(talker))
