@@ -64,7 +64,7 @@ def likeliest(output: NetworkOutput, most: int) -> tuple[Tensor, Tensor]:
     """
     chances = output.centres[0].float().sigmoid()
     highest = max_pool2d(chances[None, None], 3, stride=1, padding=1)[0, 0]
-    peaks = (chances * (chances == highest)).flatten()
+    peaks = chances.where(chances == highest, torch.zeros_like(chances)).flatten()
     chance, cell = peaks.topk(min(most, len(peaks)))
     sides = output.sides[0].flatten(1)[:, cell].T.float().exp()
     width = chances.shape[1]
