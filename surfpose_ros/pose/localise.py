@@ -44,18 +44,18 @@ def propose(image: np.ndarray, model: CategoryModel, most: int, least: float = 0
 
 def look(image: np.ndarray, model: CategoryModel, longer: int) -> tuple[NetworkOutput, float]:
     """The network's output of the whole image shrunk to a longer side, and image pixels a network pixel."""
-    height, width = shrunk_size(image.shape[:2], longer)
+    height, width, scale = shrunk_size(image.shape[:2], longer)
     small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     multiple = model.network.backbone.size_multiple
     small = cv2.copyMakeBorder(small, 0, -height % multiple, 0, -width % multiple, cv2.BORDER_CONSTANT)
-    return model.look(small[None]), max(image.shape[:2]) / longer
+    return model.look(small[None]), scale
 
 
-def shrunk_size(size: tuple[int, int], longer: int) -> tuple[int, int]:
-    """Height and width of an image brought to a longer side."""
+def shrunk_size(size: tuple[int, int], longer: int) -> tuple[int, int, float]:
+    """Height and width of an image brought to a longer side, and its own pixels a pixel of that."""
     height, width = size
     scale = max(size) / longer
-    return max(1, round(height / scale)), max(1, round(width / scale))
+    return max(1, round(height / scale)), max(1, round(width / scale)), scale
 
 
 def likeliest(output: NetworkOutput, most: int) -> tuple[Tensor, Tensor]:

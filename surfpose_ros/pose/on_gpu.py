@@ -105,11 +105,11 @@ class GpuSearch:
         pixels = image.permute(2, 0, 1)[None].float() / 255
         told = []
         for longer in SCALES:
-            height, width = shrunk_size(size, longer)
+            height, width, scale = shrunk_size(size, longer)
             small = shrink(pixels, height, width)
             padded = pad(small, (0, -width % multiple, 0, -height % multiple))
             output = _run(self._network, padded)
-            told.append(in_pixels(*likeliest(output, most), max(size) / longer))
+            told.append(in_pixels(*likeliest(output, most), scale))
         return (torch.cat(told),)
 
     def _of(self, told: Tensor, given: Box | None) -> tuple[CropPoses, Box, float]:
