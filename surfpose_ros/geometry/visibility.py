@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
+import trimesh
 from trimesh.ray.ray_pyembree import RayMeshIntersector
 
 from surfpose_ros.errors import SurfposeError
@@ -92,6 +93,7 @@ class RayCaster:
         self.mesh = mesh
         # Embree's own units: scaled to unit size for its absolute tolerances.
         self._intersector = RayMeshIntersector(mesh.trimesh(), scale_to_box=True)
+        self._bounds = np.stack([mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)]).astype(np.float64)
 
     def visible_vertices(self, camera_from_mesh: np.ndarray, camera: Camera) -> np.ndarray:
         """See `Visibility`."""
@@ -125,6 +127,28 @@ class RayCaster:
         shape = (camera.height, camera.width)
         return points.reshape(*shape, 3), faces.reshape(shape)
 
+    def silhouette(self, camera_from_mesh: np.ndarray, camera: Camera) -> np.ndarray:
+        """Which pixels show the mesh, ``(H, W)`` bool: as `surface_map` says it, in half the time."""
+        shown = np.zeros((camera.height, camera.width), bool)
+        left, top, right, bottom = self._window(camera_from_mesh, camera)
+        part = camera.cropped(left, top, right - left, bottom - top, 1.0)
+        directions = pixel_rays(camera_from_mesh, part)
+        starts = np.broadcast_to(camera_centre(camera_from_mesh), directions.shape)
+        hit = self._intersector.intersects_any(starts, directions)
+        shown[top:bottom, left:right] = hit.reshape(part.height, part.width)
+        return shown
+
+    def _window(self, camera_from_mesh: np.ndarray, camera: Camera) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom of the pixels outside of which nothing of the mesh can be seen."""
+        corners = trimesh.bounds.corners(self._bounds)
+        if ((corners @ camera_from_mesh[2, :3] + camera_from_mesh[2, 3]) <= 0).any():
+            return 0, 0, camera.width, camera.height
+        pixels = vertex_pixels(corners, camera_from_mesh, camera)[0]
+        size = [camera.width, camera.height]
+        left, top = np.clip(np.floor(pixels.min(axis=0)), 0, size).astype(int).tolist()
+        right, bottom = np.clip(np.ceil(pixels.max(axis=0)) + 1, [left, top], size).astype(int).tolist()
+        return left, top, right, bottom
+
 
 def camera_centre(camera_from_mesh: np.ndarray) -> np.ndarray:
     """The camera in the mesh's frame, ``(3,)``."""
@@ -145,9 +169,9 @@ def vertex_pixels(
 
 def pixel_rays(camera_from_mesh: np.ndarray, camera: Camera) -> np.ndarray:
     """Directions in the mesh's frame in which the pixels look, row by row, ``(H * W, 3)``."""
-    v, u = np.mgrid[: camera.height, : camera.width].reshape(2, -1)
-    in_camera = np.stack([u, v, np.ones_like(u)], axis=1) @ np.linalg.inv(camera.matrix).T
-    return np.asarray(np.linalg.solve(camera_from_mesh[:3, :3], in_camera.T).T)
+    mesh_from_pixel = np.linalg.inv(camera.matrix @ camera_from_mesh[:3, :3])
+    v, u = np.mgrid[: camera.height, : camera.width].reshape(2, -1).astype(np.float64)
+    return np.stack([u, v, np.ones_like(u)], axis=1) @ mesh_from_pixel.T
 
 
 def steps_to_planes(corners: np.ndarray, centre: np.ndarray, directions: np.ndarray) -> np.ndarray:

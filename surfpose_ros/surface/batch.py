@@ -21,7 +21,7 @@ from surfpose_ros.video.pictures import save_picture
 from surfpose_ros.video.reader import read_capture
 
 # Raise it where a change of the code changes surfaces, so that old ones are not kept.
-RECIPE = 10
+RECIPE = 11
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ A hard intersection loses whatever a single view misses (a horse's legs); the me
 with its level chosen by silhouette overlap, does not.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import cv2
@@ -12,7 +13,11 @@ from skimage.measure import marching_cubes
 
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.geometry.meshes import Mesh
+from surfpose_ros.surface.hull_on_gpu import deepest_on_gpu, on_gpu, summed_on_gpu
 from surfpose_ros.surface.silhouettes import SilhouetteViews, mesh_silhouettes, overlaps
+
+LEVEL_VIEWS = 50
+SAMPLING = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,12 @@ def bounding_cube(views: SilhouetteViews) -> tuple[np.ndarray, float]:
 
 
 def carve(
-    views: SilhouetteViews, low: np.ndarray, high: np.ndarray, resolution: int, softness: float
+    views: SilhouetteViews,
+    low: np.ndarray,
+    high: np.ndarray,
+    resolution: int,
+    softness: float,
+    device: str = "cpu",
 ) -> VoteField:
     """Votes of all views for the points of a grid.
 
@@ -78,43 +88,84 @@ def carve(
         resolution: grid points along the box's longest side.
         softness: half width of the band outside a silhouette, in crop pixels, over which membership falls
             from 1 to 0. All of the inside counts in full, so that a leg of two pixels stands with the rest.
+        device: torch device; on the CPU OpenCV does it.
     """
     spacing = float((high - low).max()) / (resolution - 1)
     counts = np.ceil((high - low) / spacing - 1e-9).astype(int) + 1
-    x, y, z = (low[axis] + spacing * np.arange(counts[axis]) for axis in range(3))
-    votes = np.zeros((counts[0] * counts[1], counts[2]), np.float32)
-    for distance, intrinsics, pose in zip(
-        views.distances, views.intrinsics, views.camera_from_video, strict=True
-    ):
-        membership = np.clip(1 + 0.5 * distance / softness, 0, 1)
-        # Homogeneous pixels are affine in x, y and z, so a grid's are sums of three small tables.
-        projection = intrinsics @ pose[:3]
-        plane = (
-            projection[:, None, None, 0, None] * x[:, None, None]
-            + projection[:, None, None, 1, None] * y[:, None]
-            + projection[:, None, None, 3, None]
-        )
-        u, v, w = (
-            (plane[row].reshape(-1, 1) + projection[row, 2] * z).astype(np.float32) for row in range(3)
-        )
-        np.maximum(w, 1e-6, out=w)
-        votes += cv2.remap(membership, u / w, v / w, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return VoteField(votes.reshape(*counts) / len(views.distances), low, spacing)
+    membership = np.clip(1 + 0.5 * views.distances / softness, 0, 1)
+    pixel_from_point = _grid_projections(views, low, spacing)
+    if on_gpu(device):
+        votes = summed_on_gpu(membership, pixel_from_point, counts, device)
+    else:
+        votes = _summed(membership, pixel_from_point, counts)
+    return VoteField(votes / len(membership), low, spacing)
+
+
+def _grid_projections(views: SilhouetteViews, origin: np.ndarray, spacing: float) -> np.ndarray:
+    """Projections ``(N, 3, 4)`` of the numbers of a grid's points along its axes."""
+    projections = views.intrinsics @ views.camera_from_video[:, :3]
+    projections[:, :, 3] += projections[:, :, :3] @ origin
+    projections[:, :, :3] *= spacing
+    return projections
+
+
+def _summed(membership: np.ndarray, pixel_from_point: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The views' membership maps ``(N, S, S)`` at all points of a grid, summed, ``counts``."""
+    votes = np.zeros(counts, np.float32)
+    size = (int(counts[2]), int(counts[1]))
+    for seen, matrix in zip(membership, pixel_from_point, strict=True):
+        for number, plane in enumerate(votes):
+            # The points of one x lie in a plane, of which a camera shows a perspective picture.
+            pixel_from_plane = np.stack(
+                [matrix[:, 2], matrix[:, 1], number * matrix[:, 0] + matrix[:, 3]], axis=1
+            )
+            plane += cv2.warpPerspective(
+                seen, pixel_from_plane, size, flags=SAMPLING, borderMode=cv2.BORDER_REPLICATE
+            )
+    return votes
+
+
+def _silhouettes_by_level(
+    field: VoteField, views: SilhouetteViews, device: str
+) -> Callable[[float], np.ndarray]:
+    """What tells a level's silhouettes, ``(N, S, S)`` bool."""
+    if not on_gpu(device):
+        return lambda level: mesh_silhouettes(field.mesh(level), views)
+    projections = _grid_projections(views, field.origin, field.spacing)
+    deepest = deepest_on_gpu(field.votes, projections, views.size, device)
+    return lambda level: deepest > level
 
 
 def best_level(
-    field: VoteField, views: SilhouetteViews, low: float = 0.5, high: float = 0.98, steps: int = 8
+    field: VoteField,
+    views: SilhouetteViews,
+    low: float = 0.5,
+    high: float = 0.98,
+    steps: int = 8,
+    device: str = "cpu",
 ) -> tuple[float, float]:
     """The level whose mesh's silhouettes overlap the masks best, by golden-section search.
+
+    One number needs not all views of a long video: `LEVEL_VIEWS` of them, spread evenly, tell it.
+
+    Args:
+        field: of the votes.
+        views: silhouettes and cameras.
+        low: least level.
+        high: largest level.
+        steps: levels looked at.
+        device: torch device; on the CPU silhouettes are cast with rays.
 
     Returns:
         The level and its mean intersection over union.
     """
+    views = views.spread(LEVEL_VIEWS)
+    silhouettes = _silhouettes_by_level(field, views, device)
 
     def overlap(level: float) -> float:
         if not field.votes.max() > level:
             return 0.0
-        return float(overlaps(mesh_silhouettes(field.mesh(level), views), views).mean())
+        return float(overlaps(silhouettes(level), views).mean())
 
     golden = (5**0.5 - 1) / 2
     inner = [high - golden * (high - low), low + golden * (high - low)]

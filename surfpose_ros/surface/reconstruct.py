@@ -65,7 +65,7 @@ def reconstruct(
 
     Args:
         video: with masks and camera poses.
-        backbone: for the features.
+        backbone: for the features; the hull is carved on its device too.
         settings: sizes; the defaults serve.
         progress: told of the features of each frame.
 
@@ -74,12 +74,13 @@ def reconstruct(
             record differently.
     """
     settings = settings or ReconstructSettings()
+    device = str(next(backbone.parameters()).device)
     frames = usable_frames(video)
-    views, field, level, overlap = _hull(frames, video, settings.resolution)
+    views, field, level, overlap = _hull(frames, video, settings.resolution, device)
     if video.mask_source in DOUBTFUL:
         better = remasked(frames, field.mesh(level), views.camera_from_video)
         frames = usable_frames(replace(video, frames=better))
-        views, field, level, overlap = _hull(frames, video, settings.resolution)
+        views, field, level, overlap = _hull(frames, video, settings.resolution, device)
     poses = views.camera_from_video
     dense, shape = _dense_mesh(settings.shape, field, level, video, frames, poses)
     grade = grade_capture(frames, poses, dense.vertices.mean(axis=0), video.up, overlap)
@@ -142,17 +143,17 @@ def usable_frames(video: ObjectVideo) -> list[Frame]:
 
 
 def _hull(
-    frames: list[Frame], video: ObjectVideo, resolution: int
+    frames: list[Frame], video: ObjectVideo, resolution: int, device: str
 ) -> tuple[SilhouetteViews, VoteField, float, float]:
     """The silhouettes with their poses, and what `hull_field` makes of them."""
     views = silhouette_views(frames, size=256)
     if not video.poses_exact:
-        views = views.moved(fit_translations(views.reduced(2)).camera_from_video)
-    return views, *hull_field(views, resolution, video)
+        views = views.moved(fit_translations(views.reduced(2), device=device).camera_from_video)
+    return views, *hull_field(views, resolution, video, device)
 
 
 def hull_field(
-    views: SilhouetteViews, resolution: int, video: ObjectVideo
+    views: SilhouetteViews, resolution: int, video: ObjectVideo, device: str = "cpu"
 ) -> tuple[VoteField, float, float]:
     """The hull's votes, their best level, and its mean silhouette overlap.
 
@@ -160,15 +161,16 @@ def hull_field(
     """
     centre, half = bounding_cube(views)
     small = views.reduced(2)
-    coarse = carve(views.reduced(4), centre - half, centre + half, 40, softness=1.0)
-    level, _ = best_level(coarse, views.reduced(4), steps=6)
+    coarse = carve(views.reduced(4), centre - half, centre + half, 40, 1.0, device)
+    level, _ = best_level(coarse, views.reduced(4), steps=6, device=device)
     vertices = coarse.mesh(level).vertices
     margin = 2 * coarse.spacing
     low, high = vertices.min(axis=0) - margin, vertices.max(axis=0) + margin
-    fine = carve(views, low, high, resolution, softness=1.0)
+    fine = carve(views, low, high, resolution, 1.0, device)
     if video.up is not None and video.floor is not None:
         fine = fine.above(video.up, video.floor)
-    level, overlap = best_level(fine, small, low=max(level - 0.15, 0.4), high=min(level + 0.15, 0.99))
+    lowest, highest = max(level - 0.15, 0.4), min(level + 0.15, 0.99)
+    level, overlap = best_level(fine, small, lowest, highest, device=device)
     return fine, level, overlap
 
 

@@ -53,7 +53,7 @@ def remasked(frames: list[Frame], mesh: Mesh, poses: np.ndarray) -> list[Frame]:
                 frame.image, frame_from_crop, (SIZE, SIZE), flags=flags, borderMode=cv2.BORDER_REPLICATE
             )
         )
-        silhouettes.append(caster.surface_map(pose, camera)[1] >= 0)
+        silhouettes.append(caster.silhouette(pose, camera))
     found = masks_from_silhouettes(np.stack(crops), np.stack(silhouettes))
     return [
         replace(frame, mask=_in_frame(mask, place, frame.camera))

@@ -38,6 +38,14 @@ class SilhouetteViews:
         """The same silhouettes with other poses."""
         return replace(self, camera_from_video=camera_from_video)
 
+    def spread(self, most: int) -> "SilhouetteViews":
+        """At most so many of the views, evenly chosen."""
+        count = len(self.distances)
+        chosen = np.arange(min(most, count)) * count // min(most, count)
+        return SilhouetteViews(
+            self.distances[chosen], self.intrinsics[chosen], self.camera_from_video[chosen]
+        )
+
     def reduced(self, factor: int) -> "SilhouetteViews":
         """The same views on crops smaller by a whole factor."""
         count, small = len(self.distances), self.size // factor
@@ -63,8 +71,13 @@ def silhouette_views(frames: list[Frame], size: int, margin: float = 0.15) -> Si
         # Where the crop's pixels lie in the frame; beyond the frame its border's value goes on, so that
         # an object that leaves the picture is not cut off there.
         steps = (np.arange(size, dtype=np.float32) + 0.5) * (side / size) - 0.5
-        columns, rows = np.meshgrid(left + steps, top + steps)
-        full = signed_distance(fill_small_holes(frame.mask, SMALL_HOLE)) * (size / side)
+        # All that is nearest to a pixel of the crop lies in it, or on its edge.
+        column, row = max(int(left) - 1, 0), max(int(top) - 1, 0)
+        part = fill_small_holes(frame.mask, SMALL_HOLE)[
+            row : int(top + side) + 2, column : int(left + side) + 2
+        ]
+        columns, rows = np.meshgrid(left - column + steps, top - row + steps)
+        full = signed_distance(part) * (size / side)
         crop = cv2.remap(
             full,
             columns.astype(np.float32),
@@ -96,7 +109,7 @@ def mesh_silhouettes(mesh: Mesh, views: SilhouetteViews) -> np.ndarray:
     cameras = [Camera(matrix, views.size, views.size) for matrix in views.intrinsics]
     return np.stack(
         [
-            caster.surface_map(pose, camera)[1] >= 0
+            caster.silhouette(pose, camera)
             for pose, camera in zip(views.camera_from_video, cameras, strict=True)
         ]
     )

@@ -15,7 +15,9 @@ from surfpose_ros.surface.silhouettes import SilhouetteViews, mesh_silhouettes, 
 BAND = 5.0
 
 
-def fit_translations(views: SilhouetteViews, rounds: int = 4, resolution: int = 48) -> SilhouetteViews:
+def fit_translations(
+    views: SilhouetteViews, rounds: int = 4, resolution: int = 48, device: str = "cpu"
+) -> SilhouetteViews:
     """Correct the translations of all views so that their silhouettes agree with one hull.
 
     The overall scale, which no silhouette tells, stays as it is on average.
@@ -24,15 +26,16 @@ def fit_translations(views: SilhouetteViews, rounds: int = 4, resolution: int = 
         views: with right rotations and intrinsics, and translations that are a guess.
         rounds: of carving and fitting.
         resolution: of the carving grid.
+        device: torch device of the carving.
     """
     small, level = views.reduced(2), 0.0
     for done in range(rounds):
         centre, half = bounding_cube(views)
         # A wide band first, while the views still disagree.
         softness = max(1.0, 3.0 * 0.6**done) * small.size / 64
-        field = carve(small, centre - half, centre + half, resolution, softness)
+        field = carve(small, centre - half, centre + half, resolution, softness, device)
         if done in (0, rounds - 2):  # it moves little once the views agree
-            level, _ = best_level(field, small, steps=5)
+            level, _ = best_level(field, small, steps=5, device=device)
         silhouettes = mesh_silhouettes(field.mesh(level), small)
         hull = torch.from_numpy(np.stack([signed_distance(plane) for plane in silhouettes]))
         shift, log_scale = match_silhouettes(hull, torch.from_numpy(small.distances))

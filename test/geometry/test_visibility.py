@@ -82,3 +82,18 @@ def test_an_empty_view_has_no_faces():
     points, faces = RayCaster(SPHERE).surface_map(looking_from(0.0, 0.0, -8.0), CAMERA)
     assert (faces == -1).all()
     assert not points.any()
+
+
+@pytest.mark.parametrize("distance", [8.0, 1.5, 0.5, -8.0], ids=str)
+def test_a_silhouette_is_where_the_surface_map_has_faces(distance):
+    camera_from_mesh = looking_from(0.4, 0.3, distance)
+    camera_from_mesh[0, 3] = 0.7  # partly out of the picture
+    caster = RayCaster(SPHERE)
+    shown = caster.silhouette(camera_from_mesh, CAMERA)
+    np.testing.assert_array_equal(shown, caster.surface_map(camera_from_mesh, CAMERA)[1] >= 0)
+
+
+def test_an_object_beside_the_picture_has_no_silhouette():
+    beside = looking_from(0.0, 0.0, 8.0)
+    beside[0, 3] = 10.0
+    assert not RayCaster(SPHERE).silhouette(beside, CAMERA).any()

@@ -7,6 +7,7 @@ from skimage.measure import marching_cubes
 
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.geometry.meshes import mesh_from_trimesh
+from surfpose_ros.surface import hull
 from surfpose_ros.surface.hull import VoteField, best_level, bounding_cube, carve
 from surfpose_ros.surface.meshing import coarse_mesh, mesh_problems, without_narrow_holes
 from surfpose_ros.surface.silhouettes import mesh_silhouettes, overlaps, silhouette_views
@@ -97,6 +98,40 @@ def test_a_plane_under_the_object_cuts_off_what_the_views_from_above_leave_below
 def test_the_silhouettes_of_the_true_mesh_overlap_the_masks(ellipsoid):
     views = silhouette_views(render_video(ellipsoid, RING).frames, 128)
     assert overlaps(mesh_silhouettes(ellipsoid, views), views).min() > 0.97
+
+
+@pytest.fixture
+def elsewhere(monkeypatch) -> str:
+    """What takes the place of a GPU: the CPU, asked to do what a GPU does."""
+    monkeypatch.setattr(hull, "on_gpu", lambda device: device == "cpu:0")
+    return "cpu:0"
+
+
+def test_a_gpu_carves_and_chooses_as_the_cpu_does(table, ellipsoid, elsewhere):
+    for shape in (table, ellipsoid):
+        views = silhouette_views(render_video(shape, RING).frames, 128)
+        centre, half = bounding_cube(views)
+        box = centre - half, centre + half
+        field = carve(views, *box, 56, softness=1.0)
+        other = carve(views, *box, 56, softness=1.0, device=elsewhere)
+        # OpenCV looks maps up at 32nds of a pixel.
+        assert np.abs(other.votes - field.votes).max() < 0.02
+        level, overlap = best_level(field, views.reduced(2))
+        found, _ = best_level(field, views.reduced(2), device=elsewhere)
+        achieved = overlaps(mesh_silhouettes(field.mesh(found), views.reduced(2)), views.reduced(2)).mean()
+        assert abs(found - level) < 0.04
+        assert achieved > overlap - 0.005
+
+
+def test_the_level_of_a_long_video_is_found_from_some_of_its_views(ellipsoid, monkeypatch):
+    views = silhouette_views(render_video(ellipsoid, RING).frames, 128)
+    centre, half = bounding_cube(views)
+    field = carve(views, centre - half, centre + half, 48, softness=1.0)
+    level, overlap = best_level(field, views)
+    monkeypatch.setattr(hull, "LEVEL_VIEWS", 9)
+    fewer, theirs = best_level(field, views)
+    assert fewer == pytest.approx(level, abs=0.03)
+    assert theirs == pytest.approx(overlap, abs=0.01)
 
 
 def test_votes_that_never_agree_are_an_error_not_an_empty_mesh():
