@@ -1,14 +1,17 @@
-"""One function over many items, in this process or on the machines of a Ray cluster.
+"""One function over many items, in this process, in several of this machine, or on those of a Ray cluster.
 
 Ray is imported only where a cluster is asked for. A worker computes with one thread, so its results are
 those of one process with one thread, to the byte.
 """
 
 import importlib.util
+import multiprocessing
 import os
 import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import redirect_stdout, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -46,6 +49,35 @@ def in_process(function: Callable[[Item], Result], items: Iterable[Item]) -> Out
     """
     for item in items:
         yield item, _attempt(function, item)
+
+
+class Workers:
+    """A `FanOut` over processes of this machine."""
+
+    def __init__(self, count: int) -> None:
+        """`count` processes, started for each call."""
+        self._count = count
+
+    def __call__(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Outcome[Item, Result]:
+        """Yield results as they finish; what has not begun is cancelled when the caller stops.
+
+        Raises:
+            SurfposeError: a process was killed; with it the others end.
+        """
+        spawn = multiprocessing.get_context("spawn")  # forked processes could not use a GPU
+        count = max(min(self._count, len(items)), 1)
+        with ProcessPoolExecutor(count, spawn, initializer=_start, initargs=(function,)) as pool:
+            waiting = {pool.submit(_given, item): item for item in items}
+            try:
+                for future in as_completed(waiting):
+                    yield waiting[future], future.result()
+            except BrokenProcessPool as error:
+                raise SurfposeError(
+                    f"one of {count} processes was killed, for want of memory perhaps; what was done is "
+                    "kept: run it again, with fewer --jobs"
+                ) from error
+            finally:
+                pool.shutdown(cancel_futures=True)
 
 
 class RayCluster:
@@ -100,9 +132,17 @@ class RayCluster:
             return item, SurfposeError(f"{item}: {RETRIES + 1} workers were lost over it ({reason})")
 
 
-def fan_out_of(address: str | None, device: str = "cpu") -> FanOut:
-    """The cluster at `address`, or this process where there is none; see `RayCluster`."""
-    return in_process if address is None else RayCluster(address, device)
+def fan_out_of(address: str | None, device: str = "cpu", jobs: int = 1) -> FanOut:
+    """The cluster at `address`; where there is none, so many processes, or this one.
+
+    Raises:
+        SurfposeError: as `RayCluster`, or both are asked for.
+    """
+    if address is not None and jobs > 1:
+        raise SurfposeError("--ray and --jobs: say one of them; --ray local has a process for each core")
+    if address is not None:
+        return RayCluster(address, device)
+    return Workers(jobs) if jobs > 1 else in_process
 
 
 def _attempt(function: Callable[[Item], Result], item: Item) -> Result | SurfposeError:
@@ -120,18 +160,36 @@ def _in_worker(shared: list[Any], item: Any) -> Any:
 @lru_cache(maxsize=1)
 def _fetched(shared: Any) -> Callable[[Any], Any]:
     """The function of this worker's current stage, from the cluster."""
-    import cv2
     import ray
-    import torch
 
     folder, function = ray.get(shared)
     # Relative paths mean here what they mean to the caller; without that folder they are found missing.
     with suppress(FileNotFoundError):
         os.chdir(folder)
-    # Other workers have the other cores.
+    take_one_thread()
+    return cast(Callable[[Any], Any], function)
+
+
+_function: Callable[[Any], Any]  # of this process, where it is one of `Workers`
+
+
+def _start(function: Callable[[Any], Any]) -> None:
+    global _function
+    _function = function
+    take_one_thread()
+
+
+def _given(item: Any) -> Any:
+    return _attempt(_function, item)
+
+
+def take_one_thread() -> None:
+    """Other workers have the other cores."""
+    import cv2
+    import torch
+
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    return cast(Callable[[Any], Any], function)
 
 
 def _connected(address: str) -> Any:

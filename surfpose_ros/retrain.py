@@ -19,6 +19,7 @@ from surfpose_ros.category.model import CategoryModel, load_category_model, save
 from surfpose_ros.category.train import fit, prepare
 from surfpose_ros.category.train_settings import TrainSettings
 from surfpose_ros.category.trainer import Lesson
+from surfpose_ros.device import torch_device
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.fan_out import FanOut, in_process
 from surfpose_ros.files import locked, read_json, remove_leftovers, write_json
@@ -216,7 +217,7 @@ def _trained(
     progress: Progress,
     kept: list[str],
 ) -> CategoryModel:
-    device, stamp = torch.device(settings.device), work / "model.stamp.json"
+    device, stamp = torch_device(settings.device), work / "model.stamp.json"
     transforms = {name: pose.tolist() for name, pose in alignment.canonical_from_video.items()}
     wanted = _digest([made_from, transforms, asdict(settings.train), str(out.resolve())])
     if (out / "category.yaml").exists() and _stamped(stamp) == wanted:

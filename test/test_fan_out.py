@@ -11,7 +11,7 @@ from surfpose_ros.alignment.alignment import write_alignment
 from surfpose_ros.alignment.many import align_surfaces
 from surfpose_ros.alignment.settings import AlignmentSettings
 from surfpose_ros.errors import SurfposeError
-from surfpose_ros.fan_out import RayCluster, fan_out_of, in_process
+from surfpose_ros.fan_out import FanOut, RayCluster, Workers, fan_out_of, in_process
 from surfpose_ros.simulation.captures import CaptureOptions, simulate_captures
 from surfpose_ros.simulation.objects import make_object
 from surfpose_ros.surface.batch import reconstruct_captures
@@ -29,6 +29,12 @@ def cluster() -> RayCluster:
     return RayCluster("local")
 
 
+@pytest.fixture(params=["workers", pytest.param("cluster", marks=needs_ray)])
+def elsewhere(request) -> FanOut:
+    """Who works in place of this process."""
+    return Workers(2) if request.param == "workers" else request.getfixturevalue("cluster")
+
+
 def half(number: int) -> int:
     if number % 2:
         raise SurfposeError(f"{number} is odd")
@@ -39,6 +45,16 @@ def test_in_one_process_items_come_in_order_and_a_bad_one_does_not_stop_the_othe
     results = dict(in_process(half, [4, 3, 2]))
     assert (results[4], str(results[3]), results[2]) == (2, "3 is odd", 1)
     assert fan_out_of(None) is in_process
+
+
+def test_a_killed_process_ends_the_others_with_a_clear_error():
+    with pytest.raises(SurfposeError, match=r"one of 2 processes was killed.*fewer --jobs"):
+        list(fan_out_of(None, jobs=2)(os._exit, [1, 2, 3]))
+
+
+def test_a_cluster_and_processes_cannot_both_be_asked_for():
+    with pytest.raises(SurfposeError, match="--ray and --jobs: say one of them"):
+        fan_out_of("local", jobs=2)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="ray is installed")
@@ -93,8 +109,7 @@ def test_a_certain_gpu_is_refused_as_ray_chooses():
         RayCluster("local", "cuda:1")
 
 
-@needs_ray
-def test_surfaces_are_the_same_files_with_a_cluster_and_without(cluster, tmp_path):
+def test_surfaces_are_the_same_files_wherever_they_are_made(elsewhere, tmp_path):
     def mug():
         return make_object("mug", 1)
 
@@ -108,18 +123,17 @@ def test_surfaces_are_the_same_files_with_a_cluster_and_without(cluster, tmp_pat
         return {path.name: path.read_bytes() for path in (tmp_path / where).iterdir()}, report
 
     here, report = files("here", in_process)
-    there, report_there = files("there", cluster)
+    there, report_there = files("there", elsewhere)
     assert here == there
     assert report == report_there
     assert (report.made, list(report.failed)) == (["one", "two"], [str(captures[2])])
-    assert files("there", cluster)[1].kept == ["one", "two"]
+    assert files("there", elsewhere)[1].kept == ["one", "two"]
 
 
-@needs_ray
-def test_an_alignment_is_the_same_file_with_a_cluster_and_without(cluster, tmp_path):
+def test_an_alignment_is_the_same_file_wherever_it_is_made(elsewhere, tmp_path):
     surfaces, _ = make_surfaces(13)  # 78 pairs: more than one chunk
     fast = AlignmentSettings(samples=100, refine_steps=4, joint_steps=5, field_size=24)
-    for name, fan_out in (("here", in_process), ("there", cluster)):
+    for name, fan_out in (("here", in_process), ("there", elsewhere)):
         kept = tmp_path / f"{name}.pairs"
         write_alignment(tmp_path / name, align_surfaces(surfaces, fast, fan_out=fan_out, kept_pairs=kept))
     assert (tmp_path / "here").read_bytes() == (tmp_path / "there").read_bytes()

@@ -19,6 +19,7 @@ from surfpose_ros.alignment.misfits import misfit
 from surfpose_ros.alignment.settings import AlignmentSettings
 from surfpose_ros.alignment.shapes import prepare_shapes
 from surfpose_ros.alignment.symmetry import find_symmetry
+from surfpose_ros.device import torch_device
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.fan_out import FanOut, in_process
 from surfpose_ros.geometry.symmetry import Symmetry
@@ -46,8 +47,9 @@ def align_surfaces(
         kept_pairs: folder for pairs done, taken up again after a stop, and removed at the end.
 
     Raises:
-        SurfposeError: fewer than two surfaces of one category, or broken ones.
+        SurfposeError: fewer than two surfaces of one category, broken ones, or no such device.
     """
+    device = torch_device(device)
     settings = settings or AlignmentSettings()
     category, kept, set_aside = _one_category(surfaces)
     check_surfaces(kept)

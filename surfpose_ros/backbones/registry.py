@@ -7,6 +7,7 @@ import torch
 from surfpose_ros.backbones.dinov2 import DinoV2
 from surfpose_ros.backbones.interface import Backbone
 from surfpose_ros.backbones.mobilenet_v2 import MobileNetV2, RandomMobileNetV2
+from surfpose_ros.device import torch_device
 from surfpose_ros.errors import SurfposeError
 
 BACKBONES: dict[str, type[Backbone]] = {
@@ -21,11 +22,11 @@ def load_backbone(name: str = DEFAULT_BACKBONE, device: torch.device | str = "cp
     """The backbone with its weights, frozen and in evaluation mode.
 
     Raises:
-        SurfposeError: no backbone of that name, or its weights cannot be had.
+        SurfposeError: no backbone of that name, its weights cannot be had, or no such device.
     """
     if name not in BACKBONES:
         raise SurfposeError(f"no backbone is called {name!r}; there are {', '.join(sorted(BACKBONES))}")
-    return BACKBONES[name]().eval().requires_grad_(False).to(device)
+    return BACKBONES[name]().eval().requires_grad_(False).to(torch_device(device))
 
 
 def backbone_checksum(backbone: Backbone) -> str:

@@ -12,7 +12,7 @@ from surfpose_ros.alignment.joint import AGREES_DEG
 from surfpose_ros.alignment.many import align_surfaces
 from surfpose_ros.alignment.picture import write_picture
 from surfpose_ros.alignment.settings import settings_of
-from surfpose_ros.cli.console import JsonOption, RayOption, out, print_json, progress_bars
+from surfpose_ros.cli.console import JobsOption, JsonOption, RayOption, out, print_json, progress_bars
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.fan_out import fan_out_of
 from surfpose_ros.surface.surface import Surface, load_surface
@@ -46,6 +46,7 @@ def align(
     up: Annotated[str | None, typer.Option(help="Which axis of the picture points up, if not +z.")] = None,
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
+    jobs: JobsOption = 1,
     ray: RayOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -63,7 +64,7 @@ def align(
     relabelling(front, up)  # says at once what is wrong with them
     with progress_bars(quiet=as_json) as progress:
         kept = out_path.with_suffix(".pairs")
-        alignment = align_surfaces(loaded, settings, progress, device, fan_out_of(ray, device), kept)
+        alignment = align_surfaces(loaded, settings, progress, device, fan_out_of(ray, device, jobs), kept)
     alignment = turned_as_asked(alignment, front, up)
     write_alignment(out_path, alignment)
     picture = out_path.with_suffix(".png")

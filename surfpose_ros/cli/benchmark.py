@@ -45,6 +45,10 @@ BENCHMARKS = {
         "surfpose_ros.evaluation.growth_benchmark",
         "Time and memory against videos, vertices, objects and categories.",
     ),
+    "throughput": (
+        "surfpose_ros.evaluation.throughput_benchmark",
+        "Many decoded videos to surfaces, in several processes.",
+    ),
     "cluster": (
         "surfpose_ros.evaluation.cluster_benchmark",
         "Surfaces on a Ray cluster against one process.",

@@ -21,6 +21,9 @@ err = Console(stderr=True, highlight=False, markup=False)
 LINE_SECONDS = 10.0
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
+JobsOption = Annotated[
+    int, typer.Option(min=1, help="Processes for surfaces and pairs; each takes a core, and a gigabyte.")
+]
 RayOption = Annotated[
     str | None,
     typer.Option(

@@ -6,7 +6,16 @@ from typing import Annotated
 import typer
 
 from surfpose_ros.backbones.registry import BACKBONES, DEFAULT_BACKBONE
-from surfpose_ros.cli.console import JsonOption, RayOption, counted, err, out, print_json, progress_bars
+from surfpose_ros.cli.console import (
+    JobsOption,
+    JsonOption,
+    RayOption,
+    counted,
+    err,
+    out,
+    print_json,
+    progress_bars,
+)
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.fan_out import fan_out_of
 from surfpose_ros.geometry.visibility import BACKENDS
@@ -48,6 +57,7 @@ def reconstruct(
         str, typer.Option(help=f"What finds the visible vertices: {', '.join(BACKENDS)}.")
     ] = "auto",
     device: Annotated[str, typer.Option(help="torch device of the backbone: cpu, cuda, cuda:1.")] = "cpu",
+    jobs: JobsOption = 1,
     ray: RayOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -61,7 +71,15 @@ def reconstruct(
     settings = ReconstructSettings(max_vertices=vertices, shape=shape, visibility=visibility)
     with progress_bars(quiet=as_json) as progress:
         report = reconstruct_captures(
-            folders, out_dir, settings, backbone, device, poses, masks, progress, fan_out_of(ray, device)
+            folders,
+            out_dir,
+            settings,
+            backbone,
+            device,
+            poses,
+            masks,
+            progress,
+            fan_out_of(ray, device, jobs),
         )
     if as_json:
         print_json({"made": report.made, "kept": report.kept, "failed": report.failed})

@@ -8,7 +8,7 @@ import typer
 
 from surfpose_ros.alignment.settings import AlignmentSettings
 from surfpose_ros.backbones.registry import DEFAULT_BACKBONE
-from surfpose_ros.cli.console import JsonOption, RayOption, err, out, print_json, progress_bars
+from surfpose_ros.cli.console import JobsOption, JsonOption, RayOption, err, out, print_json, progress_bars
 from surfpose_ros.cli.reconstruct import BackboneOption, MasksOption, PosesOption, check_sources
 from surfpose_ros.cli.train import DeviceOption, PresetOption, SeedOption, StepsOption, train_settings
 from surfpose_ros.evaluation.own_frames import measure_own_frames
@@ -39,6 +39,7 @@ def retrain_command(
     up: Annotated[str | None, typer.Option(help="Which axis of it points up, if not +z.")] = None,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
+    jobs: JobsOption = 1,
     ray: RayOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -59,7 +60,7 @@ def retrain_command(
     )
     folders = find_captures(captures)
     with progress_bars(quiet=as_json) as progress:
-        fan_out = fan_out_of(ray, chosen)
+        fan_out = fan_out_of(ray, chosen, jobs)
         report = retrain(folders, category, out_dir, work, settings, progress, fan_out=fan_out)
         figures = measure_own_frames(out_dir, folders, work / "surfaces", chosen, progress, masks)
     if as_json:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 
 from surfpose_ros.alignment.alignment import Alignment, read_alignment
@@ -18,6 +17,7 @@ from surfpose_ros.category.train_settings import PRESETS, Preset, TrainSettings
 from surfpose_ros.category.trainer import Lesson
 from surfpose_ros.cli.console import JsonOption, out, print_json, progress_bars
 from surfpose_ros.cli.reconstruct import BackboneOption, MasksOption, check_sources
+from surfpose_ros.device import torch_device
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.files import inside
 from surfpose_ros.progress import Progress, track
@@ -42,9 +42,7 @@ def train_settings(preset: Preset, steps: int | None, seed: int, device: str) ->
     settings = replace(PRESETS[preset], seed=seed)
     if steps is not None:
         settings = replace(settings, steps=steps)
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    return settings, device
+    return settings, str(torch_device(device))
 
 
 @app.command()

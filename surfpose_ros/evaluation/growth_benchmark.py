@@ -167,9 +167,9 @@ def _align(surfaces: Sequence[Surface], device: str) -> Figures:
     return {"pairs": marks[1] - marks[0], "together": marks[2] - marks[1], "all": marks[3] - marks[0]}
 
 
-def simulated_video(views: int) -> ObjectVideo:
+def simulated_video(views: int, seed: int = 0) -> ObjectVideo:
     """A mug on a turntable with true masks and poses."""
-    turntable = Turntable(make_object("mug", 0))
+    turntable = Turntable(make_object("mug", seed))
     frames = [
         Frame(str(number), float(number), seen.image, turntable.camera, seen.mask, seen.camera_from_object)
         for number, (_, _, seen) in enumerate(record(turntable, views))
@@ -180,7 +180,7 @@ def simulated_video(views: int) -> ObjectVideo:
 def _reconstruct(video: ObjectVideo, device: str) -> Figures:
     """Of the second time: the first one warms up."""
     settings = ReconstructSettings()
-    backbone = load_backbone(DEFAULT_BACKBONE, torch.device(device))
+    backbone = load_backbone(DEFAULT_BACKBONE, device)
     surface = reconstruct(video, backbone, settings)
     start = _clock(device)
     reconstruct(video, backbone, settings)

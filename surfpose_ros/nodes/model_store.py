@@ -5,9 +5,8 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import torch
-
 from surfpose_ros.category.model import CategoryModel, load_category_models
+from surfpose_ros.device import torch_device
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.messages.diagnostics import Level, Status
 from surfpose_ros.nodes.parameters import Parameters
@@ -44,9 +43,7 @@ class ModelStore:
         folders = self._parameters["models"]
         if not folders:
             raise SurfposeError("no model: set the parameter models to folders made by `surfpose retrain`")
-        device = self._parameters["device"]
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = torch_device(self._parameters["device"])
         loaded = load_category_models((Path(folder).expanduser() for folder in folders), device)
         models = {model.name: model for model in loaded}
         self.estimator = self._make_estimator(models)

@@ -9,7 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -18,6 +17,7 @@ from std_srvs.srv import Trigger
 
 from surfpose_ros.alignment.canonical import AXES
 from surfpose_ros.category.train_settings import PRESETS
+from surfpose_ros.device import torch_device
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.evaluation.own_frames import measure_own_frames
 from surfpose_ros.messages.diagnostics import Level, Status, diagnostic_array
@@ -135,9 +135,7 @@ class RetrainNode(Node):
         )
 
     def _settings(self) -> RetrainSettings:
-        device = self.parameters["device"]
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = str(torch_device(self.parameters["device"]))
         train, masks = PRESETS[self.parameters["preset"]], self.parameters["masks"]
         front = self.parameters["front"] or None
         return RetrainSettings(train=train, masks=masks, device=device, front=front)

@@ -64,7 +64,7 @@ def reconstruct_captures(
         fan_out: who does it; workers must see the captures and `out` where they are here.
 
     Raises:
-        SurfposeError: two captures of one name, or a visibility backend that does not work here.
+        SurfposeError: two captures of one name, or a device or visibility backend that does not work here.
     """
     settings = settings or ReconstructSettings()
     names = [capture.resolve().name for capture in captures]
@@ -73,8 +73,8 @@ def reconstruct_captures(
             raise SurfposeError(
                 f"two captures are called {name!r}; surfaces are named after them: rename one"
             )
-    choose_backend(settings.visibility, device)  # before any work, if it cannot be had
     backbone = _backbone(backbone_name, device)
+    choose_backend(settings.visibility, device)  # before any work, if it cannot be had
     recipe = json.dumps(
         [RECIPE, FORMAT_VERSION, asdict(settings), poses, masks, backbone_checksum(backbone)]
     )

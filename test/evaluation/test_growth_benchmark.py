@@ -41,3 +41,15 @@ def test_the_command_measures_every_size_and_draws_it(axis, sizes, stages, monke
 def test_an_axis_that_cannot_be_measured_is_refused(axis, reason):
     with pytest.raises(SurfposeError, match=reason):
         run(axis=[axis])
+
+
+def test_the_throughput_of_several_processes_is_measured_and_nothing_is_left(monkeypatch, tmp_path):
+    command = ["throughput", "--videos", "2", "--views", "24", "--jobs", "2"]
+    command += ["--json", str(tmp_path / "throughput.json")]
+    monkeypatch.setattr("sys.argv", ["surfpose", "benchmark", *command])
+    result = CliRunner().invoke(benchmark.app, command)
+    assert result.exit_code == 0, result.output
+    figures = json.loads((tmp_path / "throughput.json").read_text())
+    assert (figures["videos"], figures["views"], figures["jobs"]) == (2, 24, 2)
+    assert figures["processor_s"] > 0
+    assert figures["wall_s"] > 0
