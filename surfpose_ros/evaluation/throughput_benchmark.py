@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import time
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.synchronize import Barrier
 from typing import Annotated
@@ -18,6 +19,7 @@ import typer
 
 from surfpose_ros.backbones.interface import Backbone
 from surfpose_ros.backbones.registry import DEFAULT_BACKBONE, load_backbone
+from surfpose_ros.errors import SurfposeError
 from surfpose_ros.evaluation.benchmark import BenchmarkResult
 from surfpose_ros.evaluation.growth_benchmark import simulated_video
 from surfpose_ros.evaluation.tables import Table
@@ -55,7 +57,10 @@ def run(
     with ProcessPoolExecutor(jobs, spawn, _start, (views, device, number, begun)) as pool:
         # Each takes a process, and keeps it until all are ready.
         for waiting in [pool.submit(_wait) for _ in range(jobs)]:
-            waiting.result()
+            try:
+                waiting.result()
+            except BrokenProcessPool as error:
+                raise SurfposeError("a process could not begin; why not, it says above") from error
         start = time.perf_counter()
         done = []
         for future in [pool.submit(_once) for _ in range(videos)]:

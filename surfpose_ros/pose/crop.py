@@ -56,7 +56,7 @@ class SearchSettings:
     keep: int = 4
     distinct_deg: float = 25.0
     roll_std_deg: float = 25.0
-    sigmas: tuple[float, ...] = (3.0, 2.5, 2.0, 1.6, 1.3, 1.1, 1.0, 1.0)
+    sigmas: tuple[float, ...] = (3.0, 2.0, 1.4, 1.0, 1.0)
     effective_cells: float = 20.0
 
 
@@ -161,16 +161,7 @@ class CropSearch:
         assert cameras is not None
         log_probability = self.explained(maps, mirrored)
         starts = self.starts(log_probability, cameras, outlines)
-        cells = cell_positions(maps)
-        evidence = make_evidence(log_probability.flatten(2), cells, cameras, known)
-        # Cells that are left out are explained by nothing and need no explanation: their number is fixed.
-        used = explaining_cells(log_probability).flatten(1)
-        evidence = replace(
-            evidence,
-            probability=evidence.probability * used[:, None],
-            clutter=evidence.clutter.where(used, torch.ones_like(evidence.clutter)),
-        )
-        return self.refined(starts, evidence)
+        return self.refined(starts, self.evidence(log_probability, cameras, known))
 
     def compile(self) -> None:
         """Let PyTorch compile what a search repeats: few large steps for a GPU in place of many small ones.
@@ -178,7 +169,8 @@ class CropSearch:
         It takes half a minute when something is first searched, and needs a C compiler.
         """
         self._step = torch.compile(advance, dynamic=False)
-        self.starts = torch.compile(self.starts, dynamic=False)  # type: ignore[method-assign]
+        for name in ("explained", "starts", "evidence"):
+            setattr(self, name, torch.compile(getattr(self, name), dynamic=False))
 
     def explained(self, features: Tensor, mirrored: Tensor | None) -> Tensor:
         """Log-probability of every vertex, and last of clutter, in every cell, ``(B, V + 1, h, w)``.
@@ -191,6 +183,24 @@ class CropSearch:
             return log_likelihoods(self.model, features)
         both = log_likelihoods(self.model, torch.cat([features, mirrored]))
         return with_mirror_image(both[: len(features)], both[len(features) :], self.partner)
+
+    def evidence(self, log_probability: Tensor, cameras: Tensor, known: bool) -> Evidence:
+        """What all cells say, those that show clutter left out; their number is fixed.
+
+        Args:
+            log_probability: as `explained` gives it.
+            cameras: intrinsics in cells, ``(B, 3, 3)``.
+            known: whether they are more than assumed.
+        """
+        cells = cell_positions(log_probability)
+        found = make_evidence(log_probability.flatten(2), cells, cameras, known)
+        # Cells that are left out are explained by nothing and need no explanation.
+        used = explaining_cells(log_probability).flatten(1)
+        return replace(
+            found,
+            probability=found.probability * used[:, None],
+            clutter=found.clutter.where(used, torch.ones_like(found.clutter)),
+        )
 
     def starts(self, log_probability: Tensor, cameras: Tensor, boxes: Tensor | None) -> Hypotheses:
         """The best tabulated views of each object, best first, before any refinement.

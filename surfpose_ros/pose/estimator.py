@@ -48,10 +48,7 @@ class PoseEstimator:
         self.settings = settings or EstimatorSettings()
         self.searches = [CropSearch(model, self.settings.search) for model in models]
         on_gpu = [search for search in self.searches if search.model.device.type == "cuda"]
-        if self.settings.compiled:
-            for search in on_gpu:
-                search.compile()
-        self._on_gpu = {search: GpuSearch(search) for search in on_gpu}
+        self._on_gpu = {search: GpuSearch(search, self.settings.compiled) for search in on_gpu}
 
     def __call__(
         self,

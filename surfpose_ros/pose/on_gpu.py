@@ -49,13 +49,17 @@ class GpuSearch:
         search: on the GPU.
     """
 
-    def __init__(self, search: CropSearch) -> None:
+    def __init__(self, search: CropSearch, compiled: bool = False) -> None:
+        """`compiled`: network and search; see `CropSearch.compile`."""
         self.search = search
         model = search.model
         self._network = deepcopy(model.network)
         self._network.memory = None  # whose answer the program would have to wait for
         if model.device.type == "cuda":
             self._network.half()
+        if compiled:
+            self._network.compile(dynamic=False)
+            search.compile()
         self._posing = Recorded(self._poses, model.device)
         self._proposing = Recorded(self._told, model.device)
 
