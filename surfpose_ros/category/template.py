@@ -6,6 +6,7 @@ quite meet, stay whole. What few objects have is not on it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import trimesh
@@ -38,7 +39,7 @@ class Template:
     mesh: Mesh
     extent_log_std: np.ndarray
 
-    @property
+    @cached_property
     def extent(self) -> np.ndarray:
         """Side lengths of the mean box, ``(3,)``."""
         return np.ptp(self.mesh.vertices, axis=0)

@@ -239,10 +239,10 @@ class CropSearch:
         distinct = math.radians(self.settings.distinct_deg)
         hypotheses = found.refined.hypotheses
         rotations = hypotheses.rotation[order].double().cpu()
-        apart = self.model.symmetry.distance(rotations[:, None], rotations) > distinct
+        apart = (self.model.symmetry.distance(rotations[:, None], rotations) > distinct).tolist()
         kept: list[int] = []
-        for index in range(len(order)):
-            if len(kept) < self.settings.keep and all(apart[index, kept].tolist()):
+        for index, others in enumerate(apart):
+            if len(kept) < self.settings.keep and all(others[other] for other in kept):
                 kept.append(index)
         chosen = order[kept]
         return CropPoses(

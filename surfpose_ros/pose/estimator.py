@@ -160,13 +160,12 @@ def to_detection(
     model = search.model
     metric = has_camera and model.size_m is not None
     unit = model.size_m if metric and model.size_m else 1.0
-    weights = poses.log_odds.softmax(dim=0)
-    hypotheses = []
-    for index, weight in enumerate(weights.tolist()):
-        pose = np.eye(4)
-        pose[:3, :3] = poses.hypotheses.rotation[index].double().cpu().numpy()
-        pose[:3, 3] = poses.hypotheses.translation[index].double().cpu().numpy() * unit
-        hypotheses.append(PoseHypothesis(pose, weight, _covariance(poses.information[index], unit)))
+    weights = poses.log_odds.softmax(dim=0).tolist()
+    matrices = np.tile(np.eye(4), (len(weights), 1, 1))
+    matrices[:, :3, :3] = poses.hypotheses.rotation.double().cpu().numpy()
+    matrices[:, :3, 3] = poses.hypotheses.translation.double().cpu().numpy() * unit
+    covariances = _covariances(poses.information, unit)
+    hypotheses = map(PoseHypothesis, matrices, weights, covariances)
     evidence = {"gain": poses.gain, "chance": log_odds(chance)}
     score = detection_score(evidence, model.info.calibration)
     extent = model.template.extent * np.exp(poses.hypotheses.stretch[0].cpu().numpy())
@@ -216,13 +215,11 @@ def _mask_box(mask: np.ndarray) -> tuple[float, float, float, float]:
     )
 
 
-def _covariance(information: Tensor, unit: float) -> np.ndarray:
-    """Covariance of (x, y, z, rx, ry, rz) from the information on (rotation, translation)."""
-    order = [3, 4, 5, 0, 1, 2]
-    matrix = information.double().cpu().numpy()[np.ix_(order, order)]
-    covariance = np.linalg.inv(matrix + 1e-3 * np.eye(6))
+def _covariances(information: Tensor, unit: float) -> np.ndarray:
+    """Covariances ``(K, 6, 6)`` of (x, y, z, rx, ry, rz) from the information on (rotation, translation)."""
+    matrices = np.roll(information.double().cpu().numpy(), 3, axis=(1, 2))
     scale = np.array([unit] * 3 + [1.0] * 3)
-    return covariance * scale[:, None] * scale
+    return np.linalg.inv(matrices + 1e-3 * np.eye(6)) * scale[:, None] * scale
 
 
 def _suppress(detections: list[Detection], given: bool) -> list[Detection]:
