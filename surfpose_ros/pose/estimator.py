@@ -216,7 +216,7 @@ def _mask_box(mask: np.ndarray) -> tuple[float, float, float, float]:
 
 
 def _covariances(information: Tensor, unit: float) -> np.ndarray:
-    """Covariances ``(K, 6, 6)`` of (x, y, z, rx, ry, rz) from the information on (rotation, translation)."""
+    """Of (x, y, z, rx, ry, rz), ``(K, 6, 6)``, from the information on (rotation, translation)."""
     matrices = np.roll(information.double().cpu().numpy(), 3, axis=(1, 2))
     scale = np.array([unit] * 3 + [1.0] * 3)
     return np.linalg.inv(matrices + 1e-3 * np.eye(6)) * scale[:, None] * scale
