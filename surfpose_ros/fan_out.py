@@ -7,6 +7,7 @@ those of one process with one thread, to the byte.
 import importlib.util
 import multiprocessing
 import os
+import pickle
 import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -66,11 +67,14 @@ class Workers:
         """
         spawn = multiprocessing.get_context("spawn")  # forked processes could not use a GPU
         count = max(min(self._count, len(items)), 1)
-        with ProcessPoolExecutor(count, spawn, initializer=_start, initargs=(function,)) as pool:
+        # Pickled here and not by the pool, which would lend tensors to other processes, on a GPU even those
+        # of processes that end before they are read.
+        packed = pickle.dumps(function)
+        with ProcessPoolExecutor(count, spawn, initializer=_start, initargs=(packed,)) as pool:
             waiting = {pool.submit(_given, item): item for item in items}
             try:
                 for future in as_completed(waiting):
-                    yield waiting[future], future.result()
+                    yield waiting[future], pickle.loads(future.result())
             except BrokenProcessPool as error:
                 raise SurfposeError(
                     f"one of {count} processes was killed, for want of memory perhaps; what was done is "
@@ -173,14 +177,14 @@ def _fetched(shared: Any) -> Callable[[Any], Any]:
 _function: Callable[[Any], Any]  # of this process, where it is one of `Workers`
 
 
-def _start(function: Callable[[Any], Any]) -> None:
+def _start(packed: bytes) -> None:
     global _function
-    _function = function
+    _function = pickle.loads(packed)
     take_one_thread()
 
 
-def _given(item: Any) -> Any:
-    return _attempt(_function, item)
+def _given(item: Any) -> bytes:
+    return pickle.dumps(_attempt(_function, item))
 
 
 def take_one_thread() -> None:
