@@ -3,9 +3,11 @@
 import importlib.util
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from surfpose_ros.alignment.alignment import write_alignment
 from surfpose_ros.alignment.many import align_surfaces
@@ -30,9 +32,12 @@ def cluster() -> RayCluster:
 
 
 @pytest.fixture(params=["workers", pytest.param("cluster", marks=needs_ray)])
-def elsewhere(request) -> FanOut:
-    """Who works in place of this process."""
-    return Workers(2) if request.param == "workers" else request.getfixturevalue("cluster")
+def elsewhere(request) -> Iterator[FanOut]:
+    """Who works in place of this process, which has one thread meanwhile, as they have."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield Workers(2) if request.param == "workers" else request.getfixturevalue("cluster")
+    torch.set_num_threads(threads)
 
 
 def half(number: int) -> int:
