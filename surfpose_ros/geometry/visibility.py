@@ -93,7 +93,7 @@ class RayCaster:
         self.mesh = mesh
         # Embree's own units: scaled to unit size for its absolute tolerances.
         self._intersector = RayMeshIntersector(mesh.trimesh(), scale_to_box=True)
-        self._bounds = np.stack([mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)]).astype(np.float64)
+        self._corners = trimesh.bounds.corners([mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)])
 
     def visible_vertices(self, camera_from_mesh: np.ndarray, camera: Camera) -> np.ndarray:
         """See `Visibility`."""
@@ -140,10 +140,9 @@ class RayCaster:
 
     def _window(self, camera_from_mesh: np.ndarray, camera: Camera) -> tuple[int, int, int, int]:
         """Left, top, right and bottom of the pixels outside of which nothing of the mesh can be seen."""
-        corners = trimesh.bounds.corners(self._bounds)
-        if ((corners @ camera_from_mesh[2, :3] + camera_from_mesh[2, 3]) <= 0).any():
+        if ((self._corners @ camera_from_mesh[2, :3] + camera_from_mesh[2, 3]) <= 0).any():
             return 0, 0, camera.width, camera.height
-        pixels = vertex_pixels(corners, camera_from_mesh, camera)[0]
+        pixels = vertex_pixels(self._corners, camera_from_mesh, camera)[0]
         size = [camera.width, camera.height]
         left, top = np.clip(np.floor(pixels.min(axis=0)), 0, size).astype(int).tolist()
         right, bottom = np.clip(np.ceil(pixels.max(axis=0)) + 1, [left, top], size).astype(int).tolist()

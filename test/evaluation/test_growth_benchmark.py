@@ -43,7 +43,7 @@ def test_an_axis_that_cannot_be_measured_is_refused(axis, reason):
         run(axis=[axis])
 
 
-def test_the_throughput_of_several_processes_is_measured_and_nothing_is_left(monkeypatch, tmp_path):
+def test_the_throughput_of_several_processes_is_measured(monkeypatch, tmp_path):
     command = ["throughput", "--videos", "2", "--views", "24", "--jobs", "2"]
     command += ["--json", str(tmp_path / "throughput.json")]
     monkeypatch.setattr("sys.argv", ["surfpose", "benchmark", *command])
