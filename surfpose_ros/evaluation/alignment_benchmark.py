@@ -25,6 +25,7 @@ from surfpose_ros.evaluation.benchmark import BenchmarkResult
 from surfpose_ros.evaluation.metrics import rotation_figures
 from surfpose_ros.evaluation.object_symmetries import pair_errors, parse_symmetries, symmetries_of
 from surfpose_ros.evaluation.tables import Cell, Table
+from surfpose_ros.evenly import evenly
 from surfpose_ros.geometry.similarity import decompose_similarity, random_similarity
 from surfpose_ros.geometry.symmetry import Symmetry
 from surfpose_ros.progress import Progress, silent
@@ -212,9 +213,7 @@ def _map_table(figures: dict[str, Any]) -> Table:
 def _load(
     folder: Path, truth: Sequence[Path], root: Path | None, limit: int
 ) -> tuple[list[Surface], list[np.ndarray]]:
-    names = sorted(path.stem for path in folder.glob("*.safetensors"))
-    count = min(limit, len(names))
-    names = [names[index * len(names) // count] for index in range(count)]
+    names = evenly(sorted(path.stem for path in folder.glob("*.safetensors")), limit)
     if len(names) < 2:
         raise SurfposeError(f"{folder}: {len(names)} surface(s) there; the benchmark needs two at least")
     loaded = [load_surface(folder, name) for name in names]

@@ -21,6 +21,7 @@ from surfpose_ros.errors import SurfposeError
 from surfpose_ros.evaluation.benchmark import BenchmarkResult
 from surfpose_ros.evaluation.samples import read_picture
 from surfpose_ros.evaluation.tables import Cell, Table
+from surfpose_ros.evenly import evenly
 from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.pose.detection import PoseResult
 from surfpose_ros.pose.estimator import EstimatorSettings, PoseEstimator
@@ -49,7 +50,7 @@ def run(
     """Medians and 99th percentiles of each stage after a warm-up, and the memory that it took."""
     if threads:
         torch.set_num_threads(threads)
-    pictures = [read_picture(path) for path in _spread(picture_files(images), limit)]
+    pictures = [read_picture(path) for path in evenly(picture_files(images), limit)]
     if not pictures:
         raise SurfposeError(f"{images}: no pictures in there")
     models = load_category_models(model, device)
@@ -82,11 +83,6 @@ def run(
         "milliseconds": {way: _summary(stages) for way, stages in times.items()},
     }
     return BenchmarkResult("live", figures, [_table(figures)])
-
-
-def _spread(paths: Sequence[Path], limit: int) -> list[Path]:
-    count = min(limit, len(paths))
-    return [paths[index * len(paths) // count] for index in range(count)]
 
 
 def _measure(estimator: PoseEstimator, image: np.ndarray) -> tuple[dict[str, dict[str, float]], int]:

@@ -17,6 +17,7 @@ from surfpose_ros.backbones.registry import DEFAULT_BACKBONE
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.evaluation.benchmark import BenchmarkResult
 from surfpose_ros.evaluation.tables import Table
+from surfpose_ros.evenly import evenly
 from surfpose_ros.progress import Progress, silent
 from surfpose_ros.simulation.captures import CaptureOptions, simulate_captures
 from surfpose_ros.simulation.objects import load_object
@@ -93,5 +94,4 @@ def _evenly(folder: Path, limit: int) -> list[Path]:
     paths = sorted(folder.glob("*.glb"))
     if not paths:
         raise SurfposeError(f"{folder}: no meshes (*.glb) here")
-    count = min(limit, len(paths))
-    return [paths[index * len(paths) // count] for index in range(count)]
+    return evenly(paths, limit)

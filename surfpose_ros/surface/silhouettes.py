@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from surfpose_ros.evenly import evenly
 from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.geometry.meshes import Mesh
 from surfpose_ros.geometry.visibility import RayCaster
@@ -40,8 +41,7 @@ class SilhouetteViews:
 
     def spread(self, most: int) -> "SilhouetteViews":
         """At most so many of the views, evenly chosen."""
-        count = len(self.distances)
-        chosen = np.arange(min(most, count)) * count // min(most, count)
+        chosen = evenly(range(len(self.distances)), most)
         return SilhouetteViews(
             self.distances[chosen], self.intrinsics[chosen], self.camera_from_video[chosen]
         )
