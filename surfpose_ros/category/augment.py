@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, interpolate
 
 from surfpose_ros.category.backgrounds import Backgrounds
+from surfpose_ros.category.covers import patched_cover, single_cover
 from surfpose_ros.category.distractors import Distractors
 from surfpose_ros.category.distributed import Share
 from surfpose_ros.category.draws import Draws
@@ -35,7 +36,8 @@ class Augmentation:
         far_scale: such an object is smaller by up to ``exp(far_scale)``.
         keep_background: chance to keep the frame's own background.
         distract: chance of each of three other things behind the object.
-        occlude: chance to cover a part of the object.
+        occlude: chance to cover a part of the object with one thing.
+        patches: chance that patches cover some of the object, or most of it.
         absent: chance that the object is not there at all: a background, all clutter.
         colour: strength of brightness, contrast, saturation and small hue changes; 0 is none.
         any_hue: chance that colours turn by any hue: objects of a colour that was never recorded.
@@ -52,6 +54,7 @@ class Augmentation:
     keep_background: float = 0.3
     distract: float = 0.5
     occlude: float = 0.4
+    patches: float = 0.5
     absent: float = 0.1
     colour: float = 1.0
     any_hue: float = 0.4
@@ -151,16 +154,15 @@ class Augmenter:
 
         Things cover them, or parts of `others`, ``(B, 3, size, size)``.
         """
-        count, draws = len(images), self.draws
-        thing, mask = self.backgrounds.thing(count, self.size, 0.2, 0.7)
-        patch = self.backgrounds.blob(count, self.size, 0.15, 0.55)
-        as_thing = draws.chance(0.5, count)
-        cover = torch.where(as_thing, thing, others)
-        mask = torch.where(as_thing, mask, patch.float()) * draws.chance(self.settings.occlude, count)
+        single = single_cover(self.backgrounds, others, self.settings.occlude)
+        patches = patched_cover(self.backgrounds, others.roll(1, dims=0), labels, self.settings.patches)
+        for pictures, mask in (single, patches):
+            images = pictures * mask + images * (1 - mask)
+        mask = torch.maximum(single.mask, patches.mask)
         hidden = interpolate(mask, size=labels.shape[-2:], mode="area")[:, 0] > 0.5
         on_object = labels != CLUTTER
         left = (on_object & ~hidden).flatten(1).sum(dim=1) / on_object.flatten(1).sum(dim=1).clamp_min(1)
-        return cover * mask + images * (1 - mask), torch.where(hidden, CLUTTER, labels), left
+        return images, torch.where(hidden, CLUTTER, labels), left
 
     def _cut(self, images: Tensor, labels: Tensor, boxes: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
         """Some images end near the object's box, on about three of four sides; mostly black beyond."""
@@ -180,7 +182,7 @@ class Augmenter:
 
 def _warped(pictures: Tensor, transform: Tensor, grid: Tensor) -> Tensor:
     """``(B, C, H, W)`` uint8 sampled at `grid`, in [0, 1]; shrunk pictures from half the resolution."""
-    whole = pictures.float() / 255
+    whole = pictures.float()
     sampled = grid_sample(whole, grid, padding_mode="border", align_corners=False)
     small = transform[:, :, :2].det().abs().sqrt() > 1.5
     if small.any():
@@ -188,7 +190,7 @@ def _warped(pictures: Tensor, transform: Tensor, grid: Tensor) -> Tensor:
             avg_pool2d(whole[small], 2), grid[small], padding_mode="border", align_corners=False
         )
         sampled[small] = halved
-    return sampled
+    return sampled / 255
 
 
 def _boxes(masks: Tensor) -> Tensor:

@@ -37,7 +37,9 @@ class Backgrounds:
         self.draws, self.colour, self.any_hue = draws, colour, any_hue
         things = torch.cat([distractors.images, distractors.masks], dim=1)
         self.things = things.to(draws.device)
-        self.photos = load_photos().to(draws.device)
+        photos = load_photos().to(draws.device).float() / 255
+        self._photo_count = len(photos)
+        self._strip = photos.transpose(0, 1).flatten(1, 2)[None]  # one above the other, (1, 3, P * S, S)
 
     def __call__(self, count: int, size: int, distract: float) -> Tensor:
         """``(count, 3, size, size)`` in [0, 1]; `distract` is the chance of each of three things."""
@@ -96,9 +98,19 @@ class Backgrounds:
         centre = draws.signed(count, 2) * (1 - zoom[:, None])
         transform = _similarities(zoom * stretch * flip, zoom / stretch, angle, centre)
         grid = affine_grid(transform, [count, 3, size, size], align_corners=False)
-        chosen = self.photos[draws.integers(len(self.photos), count)].float() / 255
-        sampled = grid_sample(chosen, grid, padding_mode="reflection", align_corners=False)
+        sampled = self._photographed(draws.integers(self._photo_count, count), grid)
         return recolour(sampled, draws, self.colour, self.any_hue)
+
+    def _photographed(self, chosen: Tensor, grid: Tensor) -> Tensor:
+        """Photos of the given numbers, ``(B,)``, sampled at grids ``(B, size, size, 2)``, reflected beyond
+        their edges: what `grid_sample` does with a batch of photos, without copying a photo an image.
+        """
+        side = self._strip.shape[-1]
+        within = ((grid + 1) / 2).remainder(2)  # 0 to 1 is the photo, 1 to 2 its reflection
+        within = torch.minimum(within, 2 - within).clamp(0.5 / side, 1 - 0.5 / side)
+        within[..., 1] = (within[..., 1] + chosen[:, None, None]) / self._photo_count
+        sampled = grid_sample(self._strip, (2 * within - 1).flatten(0, 1)[None], align_corners=False)
+        return sampled[0].unflatten(1, grid.shape[:2]).transpose(0, 1)
 
     def _generated(self, count: int, size: int) -> Tensor:
         """Fractal noise with patches on it, some as plain as a table top."""

@@ -7,7 +7,7 @@ targets spread over the vertices near the right one.
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import embedding, logsigmoid
 
 CLUTTER = -1  # label of a cell that shows no part of the object
 IGNORED = -2  # label of a cell that teaches nothing (object, but not known which part)
@@ -51,21 +51,16 @@ def vertex_loss(
     """
     cells = features.permute(0, 2, 3, 1).flatten(0, 2).float()
     flat = labels.flatten()
-    logits = vertex_logits(cells, vertex_features, clutter_features, temperature)
-    log_probability = logits.log_softmax(dim=-1)
-    on_object, off_object = flat >= 0, flat == CLUTTER
-    vertex_term = -(targets[flat[on_object]] * log_probability[on_object, :-1]).sum(dim=-1)
-    clutter_term = -log_probability[off_object, -1]
-    return _mean(vertex_term) + clutter_weight * _mean(clutter_term)
-
-
-def vertex_logits(
-    cells: Tensor, vertex_features: Tensor, clutter_features: Tensor, temperature: float
-) -> Tensor:
-    """Logits ``(N, V + 1)`` of cells ``(N, D)``: every vertex, then clutter."""
-    vertex = cells @ vertex_features.T / temperature
-    clutter = (cells @ clutter_features.T / temperature).logsumexp(dim=-1, keepdim=True)
-    return torch.cat([vertex, clutter], dim=-1)
+    vertex = (cells @ (vertex_features.T / temperature)).logsumexp(dim=-1)
+    clutter = (cells @ (clutter_features.T / temperature)).logsumexp(dim=-1)
+    everything = torch.logaddexp(vertex, clutter)
+    # A target's rows sum to one, so its mean logit is the logit of the mean feature: no table of all
+    # vertices' probabilities in all cells is needed.
+    aims = targets @ vertex_features / temperature
+    # `embedding` sums its gradients in one order, whatever the number of threads; an index does not.
+    aim = (cells * embedding(flat.clamp_min(0), aims)).sum(dim=-1)
+    vertex_term = _mean_where(everything - aim, flat >= 0)
+    return vertex_term + clutter_weight * _mean_where(everything - clutter, flat == CLUTTER)
 
 
 def place_loss(centres: Tensor, sides: Tensor, boxes: Tensor, seen: Tensor) -> Tensor:
@@ -102,9 +97,9 @@ def place_loss(centres: Tensor, sides: Tensor, boxes: Tensor, seen: Tensor) -> T
     distances = torch.stack(torch.broadcast_tensors(x - left, y - top, right - x, bottom - y), dim=1)
     wanted = distances.clamp_min(0.25).log()
     near = (heat > 0.3)[:, None].expand_as(wanted)
-    side_term = _mean((sides.float() - wanted).abs()[near])
-    return centre_term + side_term
+    return centre_term + _mean_where((sides.float() - wanted).abs(), near)
 
 
-def _mean(values: Tensor) -> Tensor:
-    return values.sum() / max(values.numel(), 1)
+def _mean_where(values: Tensor, chosen: Tensor) -> Tensor:
+    """Zero where nothing is chosen."""
+    return values.where(chosen, torch.zeros_like(values)).sum() / chosen.sum().clamp_min(1)

@@ -15,15 +15,17 @@ def recolour(images: Tensor, draws: Draws, strength: float, any_hue: float) -> T
     `strength` scales all changes; `any_hue` is the chance that colours turn by any hue.
     """
     count = len(images)
-    grey = images.mean(dim=1, keepdim=True)
-    saturation = torch.exp(0.6 * strength * draws.signed(count, 1, 1, 1))
-    images = grey + saturation * (images - grey)
-    turned = _hue_rotations(draws, count, any_hue * strength) @ images.flatten(2)
-    images = turned.unflatten(2, images.shape[2:])
-    contrast = torch.exp(0.3 * strength * draws.signed(count, 1, 1, 1))
-    brightness = 0.15 * strength * draws.signed(count, 1, 1, 1)
-    tint = torch.exp(0.15 * strength * draws.signed(count, 3, 1, 1))
-    return ((images - 0.5) * contrast + 0.5 + brightness) * tint
+    saturation = torch.exp(0.6 * strength * draws.signed(count, 1, 1))
+    hue = _hue_rotations(draws, count, any_hue * strength)
+    contrast = torch.exp(0.3 * strength * draws.signed(count, 1, 1))
+    brightness = 0.15 * strength * draws.signed(count, 1, 1)
+    tint = torch.exp(0.15 * strength * draws.signed(count, 3, 1))
+    # All of them are linear, and one product takes a fraction of the time of one after the other.
+    grey = torch.full_like(hue, 1 / 3)
+    colourful = grey + saturation * (torch.eye(3, device=hue.device) - grey)
+    matrix = tint * contrast * hue @ colourful
+    offset = tint * (0.5 - 0.5 * contrast + brightness)
+    return torch.baddbmm(offset, matrix, images.flatten(2)).view_as(images)
 
 
 def _hue_rotations(draws: Draws, count: int, any_hue: float) -> Tensor:

@@ -52,7 +52,7 @@ Preset = Literal["quick", "full", "long"]
 # "quick" is for the demo and for a first look: a few minutes on two cores. "long" takes a GPU a minute or
 # two; "full" is for who has none.
 PRESETS: dict[Preset, TrainSettings] = {
-    "long": TrainSettings(steps=1200),
+    "long": TrainSettings(steps=2400),
     "full": TrainSettings(),
     "quick": TrainSettings(steps=320, batch=12, backbone_rate=4e-4, calibration=50),
 }

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import max_pool2d, pad
 
-from surfpose_ros.category.loss import vertex_logits
 from surfpose_ros.category.model import TEMPERATURE, CategoryModel
 from surfpose_ros.pose.hypotheses import ViewTable
 
@@ -22,9 +21,11 @@ def log_likelihoods(model: CategoryModel, features: Tensor) -> Tensor:
         ``(B, V + 1, h, w)``, log-softmax over the first axis after the batch; the last is clutter.
     """
     cells = features.permute(0, 2, 3, 1).float()
-    logits = vertex_logits(cells.flatten(0, 2), model.vertex_features, model.clutter_features, TEMPERATURE)
-    volume = logits.log_softmax(dim=-1).unflatten(0, cells.shape[:3])
-    return volume.permute(0, 3, 1, 2)
+    flat = cells.flatten(0, 2)
+    vertex = flat @ model.vertex_features.T / TEMPERATURE
+    clutter = (flat @ model.clutter_features.T / TEMPERATURE).logsumexp(dim=-1, keepdim=True)
+    volume = torch.cat([vertex, clutter], dim=-1).log_softmax(dim=-1)
+    return volume.unflatten(0, cells.shape[:3]).permute(0, 3, 1, 2)
 
 
 def with_mirror_image(log_probability: Tensor, mirrored: Tensor, partner: Tensor) -> Tensor:

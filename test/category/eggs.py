@@ -18,7 +18,9 @@ from surfpose_ros.geometry.visibility import RayCaster
 from surfpose_ros.surface.surface import Surface, SurfaceView
 from surfpose_ros.video.object_video import Frame, ObjectVideo
 
-TINY = TrainSettings(steps=2, batch=4, input_size=64, vertices=60, augmentation=Augmentation(occlude=0.5))
+TINY = TrainSettings(
+    steps=2, batch=4, input_size=64, vertices=60, augmentation=Augmentation(occlude=0.5, patches=0.0)
+)
 
 
 def ellipsoid(extent: tuple[float, float, float]) -> Mesh:

@@ -30,7 +30,7 @@ def views(eggs):
 
 def test_two_processes_see_together_what_one_would_see(views):
     """But for what covers an object: that is cut from the picture before it, in a process's own part."""
-    setting = Augmentation(occlude=0.0)
+    setting = Augmentation(occlude=0.0, patches=0.0)
 
     def augmented(share: Share):
         augment = Augmenter(setting, 64, 8, torch.Generator().manual_seed(3), make_distractors(0), share)

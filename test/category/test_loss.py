@@ -1,5 +1,5 @@
 import torch
-from torch.nn.functional import normalize
+from torch.nn.functional import cross_entropy, normalize
 
 from surfpose_ros.category.loss import CLUTTER, IGNORED, neighbour_targets, vertex_loss
 
@@ -44,3 +44,22 @@ def test_cells_that_are_ignored_do_not_change_the_loss():
     before = vertex_loss(features, labels, vertex, vertex[:1], torch.eye(5), 0.07, 0.3)
     features[:, :, 0, 1] = -features[:, :, 0, 1]
     assert before == vertex_loss(features, labels, vertex, vertex[:1], torch.eye(5), 0.07, 0.3)
+
+
+def test_the_vertex_loss_is_the_cross_entropy_with_soft_targets():
+    generator = torch.Generator().manual_seed(2)
+    vertex, clutter = (normalize(torch.randn(n, 8, generator=generator), dim=-1) for n in (12, 3))
+    features = normalize(torch.randn(2, 8, 4, 4, generator=generator), dim=1)
+    labels = torch.randint(-2, 12, (2, 4, 4), generator=generator)
+    targets = neighbour_targets(torch.rand(12, 3, generator=generator), 0.3)
+    cells, flat = features.permute(0, 2, 3, 1).reshape(-1, 8), labels.flatten()
+    logits = torch.cat(
+        [cells @ vertex.T, 0.07 * (cells @ clutter.T / 0.07).logsumexp(-1, keepdim=True)], -1
+    )
+    told = (logits / 0.07).log_softmax(dim=-1)
+    on, off = flat >= 0, flat == CLUTTER
+    expected = cross_entropy(
+        logits[on, :] / 0.07, torch.cat([targets[flat[on]], torch.zeros(on.sum(), 1)], -1)
+    )
+    expected = expected - 0.3 * told[off, -1].mean()
+    torch.testing.assert_close(vertex_loss(features, labels, vertex, clutter, targets, 0.07, 0.3), expected)

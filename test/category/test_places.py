@@ -48,6 +48,7 @@ def test_things_are_drawn_the_same_for_one_seed_and_their_pictures_are_black_out
 def test_boxes_hold_the_object_wherever_it_was_warped_to(far):
     settings = Augmentation(
         occlude=0.0,
+        patches=0.0,
         absent=0.0,
         roll_deg=0.0,
         colour=0.0,
@@ -67,7 +68,7 @@ def test_boxes_hold_the_object_wherever_it_was_warped_to(far):
 
 
 def test_far_objects_are_small_and_still_in_the_picture():
-    settings = Augmentation(far=1.0, absent=0.0, occlude=0.0)
+    settings = Augmentation(far=1.0, absent=0.0, occlude=0.0, patches=0.0)
     augment = Augmenter(settings, 224, 8, torch.Generator().manual_seed(0), make_distractors(0, 2))
     boxes = augment(views_of_a_square(64)).boxes
     widths = boxes[:, 2] - boxes[:, 0]

@@ -8,6 +8,7 @@ from hypothesis.strategies import floats
 
 from surfpose_ros.category.augment import Augmentation, Augmenter
 from surfpose_ros.category.backgrounds import load_photos
+from surfpose_ros.category.covers import patched_cover
 from surfpose_ros.category.distractors import make_distractors
 from surfpose_ros.category.draws import Draws
 from surfpose_ros.category.loss import CLUTTER
@@ -66,6 +67,7 @@ PLAIN = Augmentation(
     far=0.0,
     keep_background=1.0,
     occlude=0.0,
+    patches=0.0,
     absent=0.0,
     colour=0.0,
     filter=0.0,
@@ -104,6 +106,34 @@ def test_what_an_occluder_covers_becomes_clutter():
     augment = Augmenter(covering, 64, 8, torch.Generator().manual_seed(0), THINGS)
     labels = augment(painted_views(32)).labels
     assert 0.02 < (labels == CLUTTER).float().mean() < 0.5
+
+
+def test_patches_hide_anything_from_a_little_of_an_object_to_most_of_it():
+    covering = replace(PLAIN, patches=1.0)
+    augment = Augmenter(covering, 64, 8, torch.Generator().manual_seed(0), THINGS)
+    batch = augment(painted_views(64))
+    hidden = (batch.labels == CLUTTER).flatten(1).float().mean(dim=1)
+    assert hidden.min() < 0.1 and hidden.max() > 0.6 and 0.25 < hidden.mean() < 0.6
+    torch.testing.assert_close(batch.seen, 1 - hidden)
+
+
+def test_patches_lie_about_the_object_and_look_like_nothing_of_it():
+    views = painted_views(16)
+    far = views.labels.clone()
+    far[..., : SIZE // 4, :] = CLUTTER  # the object is in the lower half
+    backgrounds = Augmenter(PLAIN, 64, 8, torch.Generator().manual_seed(0), THINGS).backgrounds
+    labels = far[:, 0, ::18, ::18].long()
+    others = torch.rand(16, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    pictures, mask = patched_cover(backgrounds, others, labels, 1.0)
+    rows = mask.flatten(2).unflatten(2, (64, 64))[:, 0].mean(dim=(0, 2))
+    assert rows[:24].max() < 0.1 * rows[40:].mean()
+    plain = (pictures.flatten(2).std(dim=-1) < 1e-6).all(dim=1)
+    assert torch.equal(pictures[~plain], others[~plain]) and 0 < plain.sum() < 16
+
+
+def test_without_patches_nothing_is_hidden():
+    batch = Augmenter(PLAIN, 64, 8, torch.Generator().manual_seed(0), THINGS)(painted_views(8))
+    assert (batch.labels != CLUTTER).all() and (batch.seen == 1).all()
 
 
 def test_an_absent_object_leaves_clutter_everywhere():
