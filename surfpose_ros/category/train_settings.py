@@ -30,7 +30,7 @@ class TrainSettings:
     """
 
     backbone: str = DEFAULT_BACKBONE
-    steps: int = 400
+    steps: int = 600
     batch: int = 64
     input_size: int = 224
     dimension: int = 128
@@ -49,8 +49,8 @@ class TrainSettings:
 
 
 Preset = Literal["quick", "full", "long"]
-# "quick" is for the demo and for a first look: a few minutes on two cores. "long" takes a GPU a minute or
-# two; "full" is for who has none.
+# "quick" is for the demo and for a first look: a few minutes on two cores. "long" takes a GPU some
+# five minutes; "full" is for who has none.
 PRESETS: dict[Preset, TrainSettings] = {
     "long": TrainSettings(steps=2400),
     "full": TrainSettings(),

@@ -118,8 +118,10 @@ def run(
         typer.Option(help="Boxes of the labels or their masks, or the whole image."),
     ] = "auto",
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many images, spread over all.")] = None,
-    steps: Annotated[int, typer.Option(min=1, help="To train the regression; as the model.")] = 400,
-    batch: Annotated[int, typer.Option(min=1, help="Images a step; as the model.")] = 64,
+    steps: Annotated[int, typer.Option(min=1, help="To train the regression; as the model.")] = (
+        TrainSettings.steps
+    ),
+    batch: Annotated[int, typer.Option(min=1, help="Images a step; as the model.")] = TrainSettings.batch,
     seed: Annotated[int, typer.Option(help="Of the regression's training.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
     *,
