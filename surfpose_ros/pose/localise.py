@@ -39,7 +39,7 @@ def propose(image: np.ndarray, model: CategoryModel, most: int, least: float = 0
     for longer in SCALES:
         output, scale = look(image, model, longer)
         told.append(in_pixels(*likeliest(output, most), scale))
-    return chosen(torch.cat(told), image, most, least)
+    return chosen(torch.cat(told), image.shape[:2], most, least)
 
 
 def look(image: np.ndarray, model: CategoryModel, longer: int) -> tuple[NetworkOutput, float]:
@@ -79,11 +79,13 @@ def in_pixels(boxes: Tensor, chances: Tensor, scale: float) -> Tensor:
     return torch.cat([(boxes + 0.5) * STRIDE * scale, chances[:, None]], dim=1)
 
 
-def chosen(told: Tensor, image: np.ndarray, most: int, least: float) -> list[Proposal]:
-    """What was told ``(N, 5)``, see `in_pixels`, cut where the image ends, each object once."""
+def chosen(told: Tensor, size: tuple[int, int], most: int, least: float) -> list[Proposal]:
+    """What was told ``(N, 5)``, see `in_pixels`, cut where an image of that height and width ends, each
+    object once.
+    """
     kept: list[Proposal] = []
     for *corners, chance in sorted(told.tolist(), key=lambda row: -row[4]):
-        box = _inside(corners, image)
+        box = _inside(corners, size)
         # Middles told in the image's padding, or at its very border, leave no box.
         if chance < least or min(box[2:]) < SIDE_LEAST:
             continue
@@ -115,10 +117,10 @@ def overlap(first: tuple[float, ...], second: tuple[float, ...]) -> float:
     return both / (first[2] * first[3] + second[2] * second[3] - both)
 
 
-def _inside(corners: Sequence[float], image: np.ndarray) -> tuple[float, float, float, float]:
+def _inside(corners: Sequence[float], size: tuple[int, int]) -> tuple[float, float, float, float]:
     """Corners (low x, low y, high x, high y) as x, y, width and height, cut where the image ends."""
     low_x, low_y, high_x, high_y = corners
-    height, width = image.shape[:2]
+    height, width = size
     left, right = max(low_x, 0.0), min(high_x, float(width))
     top, bottom = max(low_y, 0.0), min(high_y, float(height))
     return left, top, right - left, bottom - top

@@ -63,19 +63,19 @@ class GpuSearch:
         self._posing = Recorded(self._poses, model.device)
         self._proposing = Recorded(self._told, model.device)
 
-    def propose(self, image: np.ndarray, most: int, least: float = 0.1) -> list[Proposal]:
-        """As `localise.propose`; only the image is shrunk in other arithmetic."""
+    def propose(self, image: Tensor, most: int, least: float = 0.1) -> list[Proposal]:
+        """As `localise.propose`; only the image is shrunk in other arithmetic, and is on the GPU."""
         with torch.inference_mode():
-            (told,) = self._proposing(torch.from_numpy(np.ascontiguousarray(image)), most=most)
-            return chosen(told.cpu(), image, most, least)
+            (told,) = self._proposing(image, most=most)
+            return chosen(told.cpu(), (image.shape[0], image.shape[1]), most, least)
 
     def __call__(
-        self, image: np.ndarray, boxes: Sequence[Box], exact: bool, camera: Camera | None, mirror: bool
+        self, image: Tensor, boxes: Sequence[Box], exact: bool, camera: Camera | None, mirror: bool
     ) -> list[tuple[CropPoses, Box, float]]:
         """Poses, box and chance of the object in each box.
 
         Args:
-            image: ``(H, W, 3)`` uint8 RGB.
+            image: ``(H, W, 3)`` uint8 RGB, on the GPU.
             boxes: of the objects.
             exact: False lets the network correct the boxes, as `look_at` does.
             camera: of the image; None if unknown.
@@ -91,7 +91,7 @@ class GpuSearch:
         samples = 1 if scale >= ALIASING else min(8, 1 << round(math.log2(1 / scale)))
         with torch.inference_mode():
             (told,) = self._posing(
-                torch.from_numpy(np.ascontiguousarray(image)),
+                image,
                 padded,
                 torch.from_numpy(matrix).float(),
                 exact=exact,

@@ -14,7 +14,7 @@ from surfpose_ros.category.model import CategoryInfo, CategoryModel, save_catego
 from surfpose_ros.category.network import CategoryNetwork
 from surfpose_ros.category.template import mean_template
 from surfpose_ros.errors import SurfposeError
-from surfpose_ros.evaluation.live_benchmark import STAGES, WAYS, run
+from surfpose_ros.evaluation.live_benchmark import STAGES, SUMS, run
 from surfpose_ros.geometry.meshes import mesh_from_trimesh
 
 
@@ -45,15 +45,22 @@ def pictures(tmp_path) -> Path:
 
 
 def test_every_stage_of_every_way_has_a_median_and_a_99th_percentile(model, pictures):
-    result = run([model], images=pictures, rounds=2)
+    result = run([model], images=pictures, rounds=2, boxes=3)
     times = result.figures["milliseconds"]
-    assert tuple(times) == WAYS
-    for way in WAYS:
-        assert tuple(times[way]) == (*STAGES, "all")
+    assert list(times) == ["whole image", "followed", "box given", "3 boxes given", "backbone alone"]
+    for way in times:
+        assert tuple(times[way]) == (*STAGES, *SUMS)
         assert all(0 <= stage["median"] <= stage["p99"] for stage in times[way].values())
         assert times[way]["all"]["median"] >= times[way]["pose"]["median"]
+        assert times[way]["all"]["median"] >= times[way]["all but upload"]["median"]
     assert times["whole image"]["localise"]["median"] > times["followed"]["localise"]["median"]
-    assert len(result.tables[0].rows) == len(WAYS)
+    assert len(result.tables[0].rows) == len(times)
+
+
+def test_a_backbone_is_timed_without_its_weights(model, pictures):
+    result = run([model], images=pictures, limit=1, layout="dinov2_vits14", input_size=112)
+    assert (result.figures["backbone"], result.figures["untrained"]) == ("dinov2_vits14", True)
+    assert result.figures["milliseconds"]["box given"]["network"]["median"] > 0
 
 
 def test_masks_are_no_pictures_and_the_limit_holds(model, pictures):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from surfpose_ros.category.model import load_category_model
 from surfpose_ros.evaluation.metrics import rotation_error
@@ -39,6 +40,6 @@ def test_a_gpu_proposes_the_places_that_a_cpu_does(estimator):
     for number in range(4):
         image = make_scene(make_object("mug", 9000 + number), 9000 + number, SceneSettings(640, 480)).image
         [expected] = propose(image, search.model, most=1)
-        [found] = GpuSearch(search).propose(image, most=1)
+        [found] = GpuSearch(search).propose(torch.from_numpy(image), most=1)
         assert found.chance == pytest.approx(expected.chance, abs=0.01)
         assert np.allclose(found.box, expected.box, atol=2.0)

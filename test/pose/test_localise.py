@@ -36,7 +36,7 @@ def test_an_object_told_in_the_padding_of_an_image_is_no_proposal():
     in_padding = ((27, 27), (26.5, 26.5, 27.5, 27.5), 5.0)
     image = np.zeros((400, 400, 3), np.uint8)
     told = in_pixels(*likeliest(output_with([there, in_padding]), 4), 2.0)
-    (proposal,) = chosen(told, image, 4, 0.1)
+    (proposal,) = chosen(told, image.shape[:2], 4, 0.1)
     assert proposal.box == pytest.approx((72, 72, 128, 128))
 
 

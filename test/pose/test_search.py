@@ -137,7 +137,7 @@ def test_the_way_of_a_gpu_tells_what_the_way_of_a_cpu_tells(model):
     model = painted(model, look_at(image, boxes[:1], True, camera, model)[0], pose)
     views = look_at(image, boxes, True, camera, model)
     search = PoseEstimator([model], EstimatorSettings(threshold=0.0)).searches[0]
-    found = GpuSearch(search)(image, boxes, True, camera, False)
+    found = GpuSearch(search)(torch.from_numpy(image), boxes, True, camera, False)
     for look, (_, box, chance) in zip(views, found, strict=True):
         assert box == pytest.approx(look.box, abs=1.0)
         assert chance == pytest.approx(look.chance, abs=0.02)

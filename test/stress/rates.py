@@ -12,7 +12,7 @@ from rosbags.rosbag2 import Reader
 
 QUARTERS = 4
 GROWN = 1.1  # of the memory after the first quarter: more is a leak
-STAGES = ("decode", "localise", "network", "pose", "track", "publish")
+STAGES = ("decode", "upload", "localise", "network", "pose", "track", "publish")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
