@@ -3,8 +3,8 @@
 from contextlib import suppress
 
 import rclpy
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 from vision_msgs.msg import Detection3D, Detection3DArray
 
 
@@ -30,10 +30,13 @@ def in_words(detection: Detection3D) -> str:
 
 
 def main() -> None:
-    """Until Ctrl+C."""
-    rclpy.init()
-    with suppress(KeyboardInterrupt, ExternalShutdownException):
-        rclpy.spin(PosePrinter())
+    """Until Ctrl+C, which rclpy's own handler may answer by ending its context within a step."""
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    printer = PosePrinter()
+    with suppress(KeyboardInterrupt):
+        while True:
+            rclpy.spin_once(printer, timeout_sec=0.2)
+    rclpy.shutdown()
 
 
 if __name__ == "__main__":
