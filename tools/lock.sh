@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 venv=.cache/lock
 [[ -x $venv/bin/pip-compile ]] || { python3 -m venv "$venv" && "$venv/bin/pip" install -qq "pip-tools>=7.4,<8"; }
-"$venv/bin/pip-compile" --quiet --upgrade --strip-extras --extra ros --extra datasets --extra dev \
+"$venv/bin/pip-compile" --quiet --upgrade --strip-extras --extra ros --extra openvino --extra datasets --extra dev \
     --no-emit-index-url --no-emit-find-links --no-header --output-file requirements.lock \
     setup.py requirements.in
 # A local build label (torch +cpu, +cu130) names one machine's download: any build of the version will do.

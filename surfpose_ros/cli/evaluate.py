@@ -109,6 +109,7 @@ def evaluate_pose(
         Path | None, typer.Option(help="Folder of photos of which the covering patches are cut.")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
+    compiled: Annotated[bool, typer.Option(help="As pose_node's parameter compile.")] = False,
     json_file: JsonFile = None,
     csv_file: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="One row an image, as CSV.")
@@ -138,6 +139,7 @@ def evaluate_pose(
             cover=cover,
             cover_with=cover_with,
             device=device,
+            compiled=compiled,
         )
         report = evaluate_model(request, progress)
     publish(report.result(), json_file, latex_file=latex_file)

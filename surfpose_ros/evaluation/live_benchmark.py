@@ -18,7 +18,9 @@ import numpy as np
 import torch
 import typer
 
-from surfpose_ros.category.model import CategoryModel, load_category_models
+from surfpose_ros.backbones.interface import Backbone
+from surfpose_ros.category.model import load_category_models
+from surfpose_ros.category.on_cpu import compiled_on_cpu
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.evaluation.benchmark import BenchmarkResult
 from surfpose_ros.evaluation.samples import read_picture
@@ -47,7 +49,7 @@ def run(
     max_objects: Annotated[int, typer.Option(min=1, help="Of each category, as in pose_node.")] = 1,
     threads: Annotated[int, typer.Option(min=0, help="Of the arithmetic; 0 for PyTorch's own.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
-    compiled: Annotated[bool, typer.Option(help="Compile the search on a GPU, as pose_node may.")] = False,
+    compiled: Annotated[bool, typer.Option(help="As pose_node's parameter compile.")] = False,
     boxes: Annotated[int, typer.Option(min=2, help="Given at once, where several are.")] = 8,
     mirror: Annotated[
         bool, typer.Option(help="Look at mirrored crops too, where an object allows.")
@@ -68,8 +70,11 @@ def run(
     models = load_category_models(model, device)
     if layout:
         models = [untrained(one, layout, input_size) for one in models]
+    if compiled:
+        models = compiled_on_cpu(models)
     settings = EstimatorSettings(0.0, max_objects, mirror=mirror, compiled=compiled)
-    estimator, backbone = PoseEstimator(models, settings), _backbone(models[0], compiled)
+    estimator = PoseEstimator(models, settings)
+    backbone = _backbone(models[0].network.backbone, models[0].info.input_size, models[0].device, compiled)
     times: dict[str, list[dict[str, float]]] = {}
     found = 0
     for number, index in enumerate([0] * WARM_UP + list(range(len(pictures))) * rounds):
@@ -102,14 +107,16 @@ def run(
     return BenchmarkResult("live", figures, [_table(figures)])
 
 
-def _backbone(model: CategoryModel, compiled: bool) -> Callable[[], dict[str, float]]:
-    """Runs a model's backbone on one crop, as the estimator does: on a GPU recorded, in half precision."""
-    network = deepcopy(model.network.backbone)
-    size, device = model.info.input_size, model.device
+def _backbone(
+    network: Backbone, size: int, device: torch.device, compiled: bool
+) -> Callable[[], dict[str, float]]:
+    """Runs a backbone on one crop, as the estimator does: on a GPU recorded, in half precision."""
     crop = torch.rand(1, 3, size, size, device=device).contiguous(memory_format=torch.channels_last)
     if device.type == "cuda":
-        network, crop = network.half(), crop.half()
-    pyramid = torch.compile(network.pyramid, dynamic=False) if compiled else network.pyramid
+        network, crop = deepcopy(network).half(), crop.half()
+    pyramid = network.pyramid
+    if compiled and device.type == "cuda":
+        pyramid = torch.compile(pyramid, dynamic=False)
     run = Recorded(lambda pictures: tuple(pyramid(pictures)), device)
 
     def once() -> dict[str, float]:

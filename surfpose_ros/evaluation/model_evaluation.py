@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from surfpose_ros.category.model import CategoryModel, load_category_model
+from surfpose_ros.category.on_cpu import compiled_on_cpu
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.evaluation.benchmark import BenchmarkResult, machine
 from surfpose_ros.evaluation.charts import by_azimuth, by_occlusion, reliability
@@ -26,7 +27,7 @@ from surfpose_ros.evaluation.pose_tables import outcomes_csv, pose_figures, pose
 from surfpose_ros.evaluation.report import Report
 from surfpose_ros.evaluation.samples import PoseSample, samples_from_labels, spread
 from surfpose_ros.geometry.symmetry import parse_symmetry
-from surfpose_ros.pose.estimator import PoseEstimator
+from surfpose_ros.pose.estimator import EstimatorSettings, PoseEstimator
 from surfpose_ros.progress import Progress, silent
 from surfpose_ros.video.labels import read_labels
 
@@ -51,6 +52,7 @@ class PoseEvaluation:
     cover: tuple[float, float] | None = None
     cover_with: Path | None = None
     device: str = "cpu"
+    compiled: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,10 @@ def evaluate_model(request: PoseEvaluation, progress: Progress = silent) -> Pose
             raise SurfposeError("--cover needs photos to cover objects with: --cover-with FOLDER")
         samples = cover_samples(samples, request.cover, request.cover_with)
         said.append("{:.0%} to {:.0%} of each box covered by patches of photos".format(*request.cover))
-    estimator = PoseEstimator([model])
+    if request.compiled:
+        (model,) = compiled_on_cpu([model])
+        said.append("compiled")
+    estimator = PoseEstimator([model], EstimatorSettings(compiled=request.compiled))
     outcomes = evaluate_poses(estimator, samples, frame, source, progress)
     return PoseReport(model, outcomes, [*said, _SOURCES[source]])
 

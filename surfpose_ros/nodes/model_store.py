@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from surfpose_ros.category.model import CategoryModel, load_category_models
+from surfpose_ros.category.on_cpu import compiled_on_cpu
 from surfpose_ros.device import torch_device
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.messages.diagnostics import Level, Status
@@ -45,6 +46,8 @@ class ModelStore:
             raise SurfposeError("no model: set the parameter models to folders made by `surfpose retrain`")
         device = torch_device(self._parameters["device"])
         loaded = load_category_models((Path(folder).expanduser() for folder in folders), device)
+        if self._parameters["compile"]:
+            loaded = compiled_on_cpu(loaded)
         models = {model.name: model for model in loaded}
         self.estimator = self._make_estimator(models)
         self.models = models

@@ -36,6 +36,7 @@ OPTIONAL = {
     "pycolmap": "sfm",
     "google": "datasets",
     "open3d": "open3d",
+    "openvino": "openvino",
     "ray": "ray",
 }
 
@@ -106,7 +107,8 @@ def test_the_doctor_looks_for_what_is_declared():
 
 def test_the_lock_holds_a_version_that_is_allowed_of_every_dependency():
     locked = requirements((ROOT / "requirements.lock").read_text())
-    for name, requirement in (INSTALLED | EXTRAS["ros"] | EXTRAS["datasets"] | EXTRAS["dev"]).items():
+    wanted = INSTALLED | EXTRAS["ros"] | EXTRAS["openvino"] | EXTRAS["datasets"] | EXTRAS["dev"]
+    for name, requirement in wanted.items():
         pin = locked[re.sub(r"[-_.]+", "-", name).lower()]
         (version,) = (specifier.version for specifier in pin.specifier)
         assert version in requirement.specifier, name
