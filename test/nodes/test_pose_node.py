@@ -93,6 +93,17 @@ def test_compressed_images_and_boxes_of_a_2d_detector_are_taken(talker, start, u
     assert isinstance(encode_jpeg(PICTURE, header()), CompressedImage)
 
 
+def test_what_openvino_computes_comes_out_too(talker, start, untrained_model):
+    pytest.importorskip("openvino", reason="no OpenVINO here")
+    start("pose_node", models=[str(untrained_model())], device="cpu", compile=True, threshold=0.0)
+    detections = talker.listen("/pose_node/detections", vision_msgs.Detection3DArray)
+    talker.until(lambda: detections and detections[-1].detections, "a pose", lambda: show(talker))
+    assert talker.set_parameter("pose_node", "categories", ["mug"]) == ""
+    talker.until(
+        talker.says("pose_node: poses", "objects seen"), "poses with other settings", lambda: show(talker)
+    )
+
+
 def test_the_lifecycle_may_be_gone_through_many_times_and_leaks_nothing(
     talker, start, untrained_model, monkeypatch
 ):

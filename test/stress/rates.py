@@ -25,6 +25,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="models/mug")
     parser.add_argument("--category", default="mug", help="Of the object in the picture.")
     parser.add_argument("--threads", type=int, default=0, help="Of pose_node; 0 for what it takes itself.")
+    parser.add_argument("--compile", action="store_true", help="As pose_node's parameter.")
     parser.add_argument("--folder", default=None, help="Where to record; the system's temporary folder.")
     parser.add_argument("--no-profile", action="store_true", help="Fast DDS as it comes.")
 
@@ -67,7 +68,8 @@ def capture(tester: Tester, options: argparse.Namespace) -> int:
 def pose(tester: Tester, options: argparse.Namespace) -> int:
     """Let pose_node keep up as well as it can; returns 1 if its memory goes on growing."""
     model, threads = f"models:=[{options.model}]", f"threads:={options.threads}"
-    parameters = (model, threads, "threshold:=0.0", "max_objects:=1")
+    compiled = f"compile:={str(options.compile).lower()}"
+    parameters = (model, threads, compiled, "threshold:=0.0", "max_objects:=1")
     with node("pose_node", *parameters) as child:
         tester.until(lambda: tester.latencies, "pose_node")
         tester.film(5, options.rate)
