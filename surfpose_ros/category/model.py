@@ -29,7 +29,7 @@ from surfpose_ros.geometry.symmetry import Symmetry, symmetry_from_dict
 FORMAT_VERSION = 3
 WEIGHTS = "model.safetensors"
 ATTEMPTS = 10  # at a folder that is being replaced
-TEMPERATURE = 0.07  # of the vertex softmax, in training and in use (paper, section 4)
+TEMPERATURE = 0.07  # of the vertex softmax in training (paper, section 4)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import max_pool2d, pad
 
-from surfpose_ros.category.model import TEMPERATURE, CategoryModel
+from surfpose_ros.category.model import CategoryModel
 from surfpose_ros.pose.hypotheses import ViewTable
+
+TEMPERATURE = 0.1  # softer than in training: of objects that it never saw, a network is too sure
 
 
 def log_likelihoods(model: CategoryModel, features: Tensor) -> Tensor:

@@ -203,7 +203,7 @@ def test_regression_learns_a_handful_of_views():
         scale=0.0, aspect=0.0, shift=0.0, roll_deg=0.0, far=0.0, occlude=0.0, patches=0.0, absent=0.0,
         colour=0.0, keep_background=1.0, any_hue=0.0, filter=0.0, cut=0.0,
     )  # fmt: skip
-    settings = TrainSettings(steps=90, batch=8, input_size=64, augmentation=plain)
+    settings = TrainSettings(steps=150, batch=8, input_size=64, augmentation=plain)
     losses = []
     network = train_regression(
         views,
