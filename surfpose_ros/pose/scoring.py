@@ -77,7 +77,7 @@ def score_views(evidence: Tensor, table: ViewTable, boxes: Tensor) -> Tensor:
     row = row.round_().clamp_(-1, height - 2)
     first = torch.arange(count, device=evidence.device, dtype=torch.int32) * (vertices * height * width)
     vertex = table.vertices * (height * width) + (width + 1)
-    index = column.add_(row, alpha=width).int() + vertex + first[:, None, None, None]
+    index = column.add_(row, alpha=width).int().add_(vertex).add_(first[:, None, None, None])
     values = evidence.flatten().index_select(0, index.flatten()).view_as(index)
     return values.sum(dim=-1) / table.counts
 
