@@ -75,7 +75,7 @@ def check_gpu() -> Check:
         remedy = "install the PyTorch build that fits the driver: https://pytorch.org/get-started/locally"
         return Check("PyTorch, GPU", "warning", f"{name}, which does not see {_nvidia_gpus()}", remedy)
     helped = importlib.util.find_spec("openvino") is not None
-    openvino = "OpenVINO is there" if helped else "live poses are faster with OpenVINO: pip install openvino"
+    openvino = "OpenVINO is there" if helped else "OpenVINO makes live poses faster: pip install openvino"
     return Check("PyTorch, GPU", "ok", f"{name}, no GPU: {cores} CPU cores; {openvino}")
 
 
