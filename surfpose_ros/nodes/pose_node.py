@@ -36,8 +36,9 @@ PARAMETERS = (
     Parameter("autostart", True, "Configure and activate without being told to."),
     Parameter("device", "auto", "Where the networks run; auto takes a GPU if there is one.",
               choices=("auto", "cpu", "cuda")),
-    Parameter("compile", False, "Compile: on a GPU the pose search, which takes half a minute at the first "
-              "images of each kind, and a C compiler; on a CPU the networks, with OpenVINO."),
+    Parameter("compile", False, "Compile, to be faster: on a GPU the pose search, which takes half a "
+              "minute at the first images of each kind and needs a C compiler; on a CPU the networks, by "
+              "OpenVINO."),
     Parameter("threads", 0, "Processor threads of the networks; 0 leaves one core to camera and DDS, and "
               "never takes more than OMP_NUM_THREADS.", low=0, high=256),
     Parameter("threshold", 0.5, "Least score of a detection: the probability that the object is there and "
