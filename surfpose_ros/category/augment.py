@@ -17,7 +17,7 @@ from surfpose_ros.category.distractors import Distractors
 from surfpose_ros.category.distributed import Share
 from surfpose_ros.category.draws import Draws
 from surfpose_ros.category.loss import CLUTTER
-from surfpose_ros.category.recolour import degrade, filtered, recolour
+from surfpose_ros.category.recolour import degrade, filtered, recolour, toned
 from surfpose_ros.category.views import MARGIN, TrainingViews
 
 CROP_MARGIN = 1.2  # side of the network's input over the longer side of the object's box
@@ -41,6 +41,7 @@ class Augmentation:
         absent: chance that the object is not there at all: a background, all clutter.
         colour: strength of brightness, contrast, saturation and small hue changes; 0 is none.
         any_hue: chance that colours turn by any hue: objects of a colour that was never recorded.
+        tone: chance that bright and dark are told otherwise; see `toned`.
         filter: chance that the picture goes through a random filter: other texture, the same shape.
         cut: chance that the picture ends near the object; beyond is nothing, as past an image's edge.
     """
@@ -58,6 +59,7 @@ class Augmentation:
     absent: float = 0.1
     colour: float = 1.0
     any_hue: float = 0.4
+    tone: float = 0.5
     filter: float = 0.5
     cut: float = 0.4
 
@@ -122,7 +124,8 @@ class Augmenter:
         images = torch.where(absent, background, images)
         labels = torch.where(absent[:, 0], CLUTTER, labels)
         seen = torch.where(absent.flatten(), 0.0, seen)
-        images = degrade(recolour(images, draws, 0.5 * setting.colour, setting.any_hue), draws)
+        images = recolour(images, draws, 0.5 * setting.colour, setting.any_hue)
+        images = degrade(toned(images, draws, setting.tone), draws)
         images = filtered(images.clamp(0, 1), draws, setting.filter)
         images, labels = self._cut(images, labels, boxes, seen)
         # The transform goes the other way: from the new picture to the stored one.

@@ -40,6 +40,20 @@ def _hue_rotations(draws: Draws, count: int, any_hue: float) -> Tensor:
     return torch.stack([same, down, up, up, same, down, down, up, same], dim=-1).unflatten(-1, (3, 3))
 
 
+def toned(images: Tensor, draws: Draws, chance: float) -> Tensor:
+    """Bright and dark told otherwise, as by another material or light, ``(B, 3, H, W)`` in [0, 1].
+
+    With that chance brightness follows another gamma; less often what is bright turns dark (solarised, as
+    the paper does), or all does.
+    """
+    count, images = len(images), images.clamp(0, 1)
+    gamma = torch.exp(0.7 * draws.signed(count, 1, 1, 1))
+    images = images ** gamma.where(draws.chance(chance, count), torch.ones_like(gamma))
+    bright = images > 0.4 + 0.6 * draws.uniform(count, 1, 1, 1)
+    turned = bright & draws.chance(0.4 * chance, count) | draws.chance(0.2 * chance, count)
+    return torch.where(turned, 1 - images, images)
+
+
 def degrade(images: Tensor, draws: Draws) -> Tensor:
     """Blur, noise and loss of colour, each on some images."""
     count = len(images)

@@ -52,6 +52,11 @@ class TrainingViews:
         """Of each view to be drawn, up to a factor, ``(N,)``: every video counts the same."""
         return 1 / torch.bincount(self.videos).float()[self.videos]
 
+    @property
+    def bytes(self) -> int:
+        """That they take in memory."""
+        return sum(getattr(self, name).nbytes for name in self.__dataclass_fields__)
+
     def subset(self, index: Tensor) -> "TrainingViews":
         """The views with the given indices or mask."""
         return TrainingViews(*(getattr(self, name)[index] for name in self.__dataclass_fields__))

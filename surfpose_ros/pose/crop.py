@@ -17,11 +17,12 @@ from surfpose_ros.pose.refine import (
     Evidence,
     Hypotheses,
     Refined,
-    Step,
+    Steps,
     advance,
     make_evidence,
     make_shape,
     refine,
+    settle,
 )
 from surfpose_ros.pose.scoring import (
     evidence_maps,
@@ -86,11 +87,13 @@ class Found:
         refined: N of them.
         log_odds: relative log-probability, ``(N,)``.
         gain: see `CropPoses`, ``(N,)``.
+        apart: whether each is another pose than each one of its object, ``(N, starts)`` bool.
     """
 
     refined: Refined
     log_odds: Tensor
     gain: Tensor
+    apart: Tensor
 
 
 class CropSearch:
@@ -114,7 +117,8 @@ class CropSearch:
         steep = up[:, :2].norm(dim=-1)  # seen from straight above, roll means nothing
         spread = math.radians(self.settings.roll_std_deg)
         known = "up" in model.info.axes
-        self._step: Step = advance
+        self._steps = Steps()
+        self._turns = model.symmetry.rotations(360).float().to(device)
         self._sigmas = torch.tensor(self.settings.sigmas, device=device)
         self._log_prior = -0.5 * (rolls / spread) ** 2 * steep if known else torch.zeros_like(rolls)
 
@@ -136,14 +140,14 @@ class CropSearch:
         known = intrinsics is not None
         boxes = None if box is None else box.to(features.device)[None]
         other = None if mirrored is None else mirrored[None]
-        maps, other, intrinsics, boxes = suited(features[None], other, intrinsics, boxes)
-        log_probability = self.explained(maps, other)
-        camera = crop_camera(intrinsics, maps[0])[None]
+        log_probability, intrinsics, boxes = self.read(features[None], other, intrinsics, boxes)
+        camera = crop_camera(intrinsics, log_probability[0])[None]
         starts = self.starts(log_probability, camera, boxes)
         used = explaining_cells(log_probability)[0].flatten()
-        cells = cell_positions(maps)[used]
+        cells = cell_positions(log_probability)[used]
         evidence = make_evidence(log_probability.flatten(2)[..., used], cells, camera, known)
-        return self.distinct(self.refined(starts, evidence))
+        (poses,) = self.distinct(self.refined(starts, evidence))
+        return poses
 
     def together(
         self, features: Tensor, intrinsics: Tensor, known: bool, boxes: Tensor, mirrored: Tensor | None
@@ -157,9 +161,8 @@ class CropSearch:
             boxes: of the objects in cells, ``(B, 4)``.
             mirrored: features of the mirrored crops, or None.
         """
-        maps, mirrored, cameras, outlines = suited(features, mirrored, intrinsics, boxes)
+        log_probability, cameras, outlines = self.read(features, mirrored, intrinsics, boxes)
         assert cameras is not None
-        log_probability = self.explained(maps, mirrored)
         starts = self.starts(log_probability, cameras, outlines)
         return self.refined(starts, self.evidence(log_probability, cameras, known))
 
@@ -168,9 +171,18 @@ class CropSearch:
 
         It takes half a minute when something is first searched, and needs a C compiler.
         """
-        self._step = torch.compile(advance, dynamic=False)
-        for name in ("explained", "starts", "evidence"):
+        self._steps = Steps(torch.compile(advance, dynamic=False), torch.compile(settle, dynamic=False))
+        for name in ("read", "starts", "evidence", "weighed"):
             setattr(self, name, torch.compile(getattr(self, name), dynamic=False))
+
+    def read(
+        self, features: Tensor, mirrored: Tensor | None, cameras: Tensor | None, boxes: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """What crops say in cells of the size that a search is made for: see `explained`; their cameras and
+        the objects' boxes in these cells.
+        """
+        maps, mirrored, cameras, boxes = suited(features, mirrored, cameras, boxes)
+        return self.explained(maps, mirrored), cameras, boxes
 
     def explained(self, features: Tensor, mirrored: Tensor | None) -> Tensor:
         """Log-probability of every vertex, and last of clutter, in every cell, ``(B, V + 1, h, w)``.
@@ -226,31 +238,45 @@ class CropSearch:
 
     def refined(self, starts: Hypotheses, evidence: Evidence) -> Found:
         """The starts refined, and how likely each is."""
-        refined = refine(starts, evidence, self.shape, self._sigmas, self._step)
+        return self.weighed(refine(starts, evidence, self.shape, self._sigmas, self._steps), evidence)
+
+    def weighed(self, refined: Refined, evidence: Evidence) -> Found:
+        """How likely each refined hypothesis is, and what speaks for an object at all."""
         each, cells = self.settings.starts, (evidence.clutter < 1).sum(dim=-1)
         clutter = evidence.clutter.log().sum(dim=-1)
         per_cell = (refined.likelihood - clutter.repeat_interleave(each)) / cells.repeat_interleave(each)
         log_odds = per_cell * self.settings.effective_cells + self._prior_of(refined.hypotheses)
-        return Found(refined, log_odds, per_cell * refined.coverage)
-
-    def distinct(self, found: Found) -> CropPoses:
-        """The poses of one object that differ, best first."""
-        order = found.log_odds.argsort(descending=True)
-        distinct = math.radians(self.settings.distinct_deg)
-        hypotheses = found.refined.hypotheses
-        rotations = hypotheses.rotation[order].double().cpu()
-        apart = (self.model.symmetry.distance(rotations[:, None], rotations) > distinct).tolist()
-        kept: list[int] = []
-        for index, others in enumerate(apart):
-            if len(kept) < self.settings.keep and all(others[other] for other in kept):
-                kept.append(index)
-        chosen = order[kept]
-        return CropPoses(
-            hypotheses[chosen],
-            found.log_odds[chosen],
-            found.refined.information[chosen],
-            float(found.gain[chosen[0]]),
+        return Found(
+            refined, log_odds, per_cell * refined.coverage, self._apart(refined.hypotheses.rotation)
         )
+
+    def _apart(self, rotations: Tensor) -> Tensor:
+        """Which rotations ``(N, 3, 3)`` differ from those of the same object, ``(N, starts)``."""
+        each = self.settings.starts
+        turned = (rotations[:, None] @ self._turns).flatten(-2).unflatten(0, (-1, each)).flatten(1, 2)
+        traces = turned @ rotations.flatten(-2).unflatten(0, (-1, each)).mT  # 1 + 2 cos of the angles
+        nearest = traces.unflatten(1, (each, -1)).amax(dim=2)
+        return (nearest < 1 + 2 * math.cos(math.radians(self.settings.distinct_deg))).flatten(0, 1)
+
+    def distinct(self, found: Found) -> list[CropPoses]:
+        """The poses of each object that differ, best first."""
+        log_odds, apart = found.log_odds.tolist(), found.apart.tolist()
+        poses = []
+        for first in range(0, len(log_odds), self.settings.starts):
+            kept: list[int] = []
+            numbers = range(first, first + self.settings.starts)
+            for number in sorted(numbers, key=lambda n: -log_odds[n]):
+                if len(kept) < self.settings.keep and all(apart[number][k - first] for k in kept):
+                    kept.append(number)
+            poses.append(
+                CropPoses(
+                    found.refined.hypotheses[kept],
+                    found.log_odds[kept],
+                    found.refined.information[kept],
+                    float(found.gain[kept[0]]),
+                )
+            )
+        return poses
 
     def _placements(self, foreground: Tensor, boxes: Tensor | None) -> Tensor:
         found = foreground_box(foreground)
@@ -259,19 +285,15 @@ class CropSearch:
 
     def _spread_starts(self, total: Tensor) -> Tensor:
         """The best hypotheses of each object, ``(B, starts)``, each `apart_deg` from the better ones."""
-        candidates = total.topk(min(400, total.shape[1]), dim=1).indices
-        rotations = self.table.rotations[candidates].flatten(2)
+        rotations = self.table.rotations.flatten(1)
         # The trace of A B^T is 1 + 2 cos of the angle between A and B.
         most = 1 + 2 * math.cos(math.radians(self.settings.apart_deg))
-        rank = torch.arange(candidates.shape[1], 0, -1, device=total.device)
-        left = rank.expand_as(candidates)  # how good those that may be chosen are; 0 for the others
         chosen = []
         for _ in range(self.settings.starts):
-            best = left.argmax(dim=1, keepdim=True)
+            best = total.argmax(dim=1)
             chosen.append(best)
-            traces = (rotations * rotations.gather(1, best[..., None].expand(-1, -1, 9))).sum(dim=-1)
-            left = left * (traces <= most)
-        return candidates.gather(1, torch.cat(chosen, dim=1))
+            total = total.masked_fill(rotations[best] @ rotations.T > most, -torch.inf)
+        return torch.stack(chosen, dim=1)
 
     def _prior_of(self, hypotheses: Hypotheses) -> Tensor:
         """The roll prior at the nearest tabulated rotation."""

@@ -19,6 +19,9 @@ from surfpose_ros.pose.looking import Box, CropView, look_at
 from surfpose_ros.pose.on_gpu import GpuSearch
 from surfpose_ros.pose.score import detection_score, log_odds
 
+POSITION_FIRST = [3, 4, 5, 0, 1, 2]  # from (rotation, translation) to ROS's order
+LEAST_INFORMATION = 1e-3 * np.eye(6)  # so that what nothing was told of has a covariance too
+
 
 @dataclass(frozen=True)
 class EstimatorSettings:
@@ -170,9 +173,10 @@ def to_detection(
     metric = has_camera and model.size_m is not None
     unit = model.size_m if metric and model.size_m else 1.0
     weights = poses.log_odds.softmax(dim=0).tolist()
-    matrices = np.tile(np.eye(4), (len(weights), 1, 1))
-    matrices[:, :3, :3] = poses.hypotheses.rotation.double().cpu().numpy()
+    matrices = np.zeros((len(weights), 4, 4))
+    matrices[:, :3, :3] = poses.hypotheses.rotation.cpu().numpy()
     matrices[:, :3, 3] = poses.hypotheses.translation.double().cpu().numpy() * unit
+    matrices[:, 3, 3] = 1
     covariances = _covariances(poses.information, unit)
     hypotheses = map(PoseHypothesis, matrices, weights, covariances)
     evidence = {"gain": poses.gain, "chance": log_odds(chance)}
@@ -226,9 +230,9 @@ def _mask_box(mask: np.ndarray) -> tuple[float, float, float, float]:
 
 def _covariances(information: Tensor, unit: float) -> np.ndarray:
     """Of (x, y, z, rx, ry, rz), ``(K, 6, 6)``, from the information on (rotation, translation)."""
-    matrices = np.roll(information.double().cpu().numpy(), 3, axis=(1, 2))
+    matrices = information.double().cpu().numpy()[:, POSITION_FIRST][:, :, POSITION_FIRST]
     scale = np.array([unit] * 3 + [1.0] * 3)
-    return np.linalg.inv(matrices + 1e-3 * np.eye(6)) * scale[:, None] * scale
+    return np.linalg.inv(matrices + LEAST_INFORMATION) * np.outer(scale, scale)
 
 
 def _suppress(detections: list[Detection], given: bool) -> list[Detection]:

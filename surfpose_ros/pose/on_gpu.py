@@ -32,7 +32,7 @@ from surfpose_ros.pose.looking import SETTLED, Box, boxes_in_cells
 from surfpose_ros.pose.recorded import Recorded
 from surfpose_ros.pose.refine import Hypotheses, Refined
 
-WIDTHS = (9, 3, 3, 1, 1, 36, 1, 1, 1, 4, 1)  # of what is `_packed`, in its order
+WIDTHS = (9, 3, 3, 1, 1, 36, 1, 1, 1, 4, 1)  # of what is `_packed`, in its order; last `Found.apart`
 
 
 def _run(network: CategoryNetwork, pictures: Tensor) -> NetworkOutput:
@@ -60,6 +60,8 @@ class GpuSearch:
         if compiled:
             self._network.compile(dynamic=False)
             search.compile()
+            for name in ("_crops", "_placed", "_packed"):
+                setattr(self, name, torch.compile(getattr(self, name), dynamic=False))
         self._posing = Recorded(self._poses, model.device)
         self._proposing = Recorded(self._told, model.device)
 
@@ -99,8 +101,12 @@ class GpuSearch:
                 mirror=mirror and self.search.partner is not None,
                 samples=samples,
             )
-            objects = told.cpu().split(self.search.settings.starts)
-        return [self._of(told, box if exact else None) for told, box in zip(objects, boxes, strict=False)]
+            each = self.search.settings.starts
+            found, told_boxes, chances = _unpacked(told.cpu()[: len(boxes) * each], each)
+        found_boxes = (
+            list(boxes) if exact else [(x, y, width, height) for x, y, width, height in told_boxes]
+        )
+        return list(zip(self.search.distinct(found), found_boxes, chances, strict=True))
 
     def _told(self, image: Tensor, *, most: int) -> tuple[Tensor]:
         """Boxes with their chances at all scales, see `in_pixels`; the image as of `_poses`."""
@@ -115,12 +121,6 @@ class GpuSearch:
             output = _run(self._network, padded)
             told.append(in_pixels(*likeliest(output, most), scale))
         return (torch.cat(told),)
-
-    def _of(self, told: Tensor, given: Box | None) -> tuple[CropPoses, Box, float]:
-        """What came back of one object."""
-        found, box, chance = _unpacked(told)
-        x, y, width, height = box.tolist()
-        return self.search.distinct(found), given or (x, y, width, height), float(chance)
 
     def _poses(
         self,
@@ -144,51 +144,58 @@ class GpuSearch:
             mirror: as of the call.
             samples: along each side of a crop's pixel.
         """
-        pixels = image.permute(2, 0, 1)[None].float() / 255
         if not exact:
-            told, _ = middles(self._look(pixels, boxes, samples))
+            told, _ = middles(self._look(image, boxes, samples))
             told = _in_image(told, boxes, self.search.model.info.input_size)
             settled = _overlap(told, boxes) >= SETTLED
             boxes = torch.where(settled[:, None], boxes, told)
-        output = self._look(pixels, boxes, samples, mirror)
-        count = len(boxes)
-        own = NetworkOutput(*(part[:count] for part in output))
-        mirrored = output.features[count:] if mirror else None
-        outlines, chances = middles(own)
-        cells = own.features.shape[-1]
+        output = self._look(image, boxes, samples, mirror)
+        own = NetworkOutput(*(part[: len(boxes)] for part in output))
+        mirrored = output.features[len(boxes) :] if mirror else None
+        outlines, chances, cameras = self._placed(own, boxes, matrix, exact, known)
+        found = self.search.together(own.features, cameras, known, outlines, mirrored)
+        return (self._packed(found, outlines, boxes, chances),)
+
+    def _look(self, image: Tensor, boxes: Tensor, samples: int, mirror: bool = False) -> NetworkOutput:
+        """The network's output of the crops about boxes, and of the mirrored crops after them."""
+        return _run(self._network, self._crops(image, boxes, samples, mirror))
+
+    def _crops(self, image: Tensor, boxes: Tensor, samples: int, mirror: bool) -> Tensor:
+        pixels = image.permute(2, 0, 1)[None].float() / 255
+        crops = crop_boxes(pixels, boxes, self.search.model.info.input_size, samples)
+        return torch.cat([crops, crops.flip(-1)]) if mirror else crops
+
+    def _placed(
+        self, output: NetworkOutput, boxes: Tensor, matrix: Tensor, exact: bool, known: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """In the cells of crops about boxes: the objects' outlines, with their chances, and the cameras."""
+        outlines, chances = middles(output)
+        cells = output.features.shape[-1]
         if exact:
             outlines = boxes_in_cells(boxes, cells)
-        cameras = (
-            _crop_cameras(matrix, boxes, cells)
-            if known
-            else crop_camera(None, own.features[0]).expand(count, 3, 3)
-        )
-        found = self.search.together(own.features, cameras, known, outlines, mirrored)
-        return (_packed(found, _in_image(outlines, boxes, cells * STRIDE), chances),)
+        if known:
+            return outlines, chances, _crop_cameras(matrix, boxes, cells)
+        return outlines, chances, crop_camera(None, output.features[0]).expand(len(boxes), 3, 3)
 
-    def _look(self, pixels: Tensor, boxes: Tensor, samples: int, mirror: bool = False) -> NetworkOutput:
-        """The network's output of the crops about boxes, and of the mirrored crops after them."""
-        crops = crop_boxes(pixels, boxes, self.search.model.info.input_size, samples)
-        return _run(self._network, torch.cat([crops, crops.flip(-1)]) if mirror else crops)
-
-
-def _packed(found: Found, boxes: Tensor, chances: Tensor) -> Tensor:
-    """All that a search found in one tensor, a hypothesis a row, so that one copy brings it back."""
-    refined = found.refined
-    parts = [getattr(refined.hypotheses, field.name) for field in fields(refined.hypotheses)]
-    parts += [refined.likelihood, refined.information, refined.coverage, found.log_odds, found.gain]
-    each = len(found.gain) // len(boxes)
-    parts += [part.repeat_interleave(each, dim=0) for part in (boxes, chances)]
-    return torch.cat([part.reshape(len(part), -1) for part in parts], dim=1)
+    def _packed(self, found: Found, outlines: Tensor, boxes: Tensor, chances: Tensor) -> Tensor:
+        """All that a search found in one tensor, a hypothesis a row, so that one copy brings it back."""
+        refined = found.refined
+        parts = [getattr(refined.hypotheses, field.name) for field in fields(refined.hypotheses)]
+        parts += [refined.likelihood, refined.information, refined.coverage, found.log_odds, found.gain]
+        places = _in_image(outlines, boxes, self.search.model.info.input_size)
+        each = self.search.settings.starts
+        parts += [part.repeat_interleave(each, dim=0) for part in (places, chances)] + [found.apart]
+        return torch.cat([part.reshape(len(part), -1) for part in parts], dim=1)
 
 
-def _unpacked(told: Tensor) -> tuple[Found, Tensor, Tensor]:
-    """What was `_packed` of one object: its hypotheses, box ``(4,)`` and chance."""
-    rotation, translation, stretch, *others, box, chance = told.split(WIDTHS, dim=1)
+def _unpacked(told: Tensor, each: int) -> tuple[Found, list[list[float]], list[float]]:
+    """What was `_packed`, `each` rows an object: hypotheses, and the objects' boxes and chances."""
+    widths = [*WIDTHS, each]
+    rotation, translation, stretch, *others, box, chance, apart = told.split(widths, dim=1)
     log_focal, likelihood, information, coverage, log_odds, gain = (part.squeeze(1) for part in others)
     hypotheses = Hypotheses(rotation.unflatten(1, (3, 3)), translation, stretch, log_focal)
     refined = Refined(hypotheses, likelihood, information.unflatten(1, (6, 6)), coverage)
-    return Found(refined, log_odds, gain), box[0], chance[0]
+    return Found(refined, log_odds, gain, apart > 0), box[::each].tolist(), chance[::each, 0].tolist()
 
 
 def shrink(pixels: Tensor, height: int, width: int) -> Tensor:

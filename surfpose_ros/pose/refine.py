@@ -42,7 +42,7 @@ class Hypotheses:
     stretch: Tensor
     log_focal: Tensor
 
-    def __getitem__(self, index: Tensor | slice) -> "Hypotheses":
+    def __getitem__(self, index: Tensor | slice | list[int]) -> "Hypotheses":
         return Hypotheses(
             self.rotation[index], self.translation[index], self.stretch[index], self.log_focal[index]
         )
@@ -140,10 +140,9 @@ class Refined:
     coverage: Tensor
 
 
-Step = Callable[[Hypotheses, Evidence, Shape, Tensor, Tensor], tuple[Hypotheses, Tensor]]
-
-
-def refine(hypotheses: Hypotheses, evidence: Evidence, shape: Shape, sigmas: Tensor, step: Step) -> Refined:
+def refine(
+    hypotheses: Hypotheses, evidence: Evidence, shape: Shape, sigmas: Tensor, steps: "Steps"
+) -> Refined:
     """Alternate expectation and a step of maximisation, coarse to fine.
 
     Args:
@@ -151,16 +150,15 @@ def refine(hypotheses: Hypotheses, evidence: Evidence, shape: Shape, sigmas: Ten
         evidence: of their objects.
         shape: of the template.
         sigmas: one a round, in cells, ``(R,)``.
-        step: `advance`, or the same compiled.
+        steps: what it repeats.
     """
     information = hypotheses.rotation.new_zeros(len(hypotheses.rotation), 6, 6)
     each = len(hypotheses.rotation) // len(evidence.intrinsics)  # hypotheses of an object
     intrinsics = evidence.intrinsics.repeat_interleave(each, dim=0)
     for sigma in sigmas.unbind():
-        hypotheses, information = step(hypotheses, evidence, shape, intrinsics, sigma)
-    sight = _look(hypotheses, shape, intrinsics)
-    weight, _, likelihood = _explain(sight, evidence, sigmas[-1])
-    return Refined(hypotheses, likelihood, information, _coverage(sight, shape, weight))
+        hypotheses, information = steps.advance(hypotheses, evidence, shape, intrinsics, sigma)
+    likelihood, coverage = steps.settle(hypotheses, evidence, shape, intrinsics, sigmas[-1])
+    return Refined(hypotheses, likelihood, information, coverage)
 
 
 def advance(
@@ -171,6 +169,23 @@ def advance(
     weight, target, _ = _explain(sight, evidence, sigma)
     weight, residual = weight * sight.squareness, target - sight.cells
     return _maximise(hypotheses, evidence, shape, sight, weight, residual, sigma)
+
+
+def settle(
+    hypotheses: Hypotheses, evidence: Evidence, shape: Shape, intrinsics: Tensor, sigma: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Likelihood and coverage of what no longer moves, see `Refined`."""
+    sight = _look(hypotheses, shape, intrinsics)
+    weight, _, likelihood = _explain(sight, evidence, sigma)
+    return likelihood, _coverage(sight, shape, weight)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The parts of a refinement, as they are or compiled."""
+
+    advance: Callable[[Hypotheses, Evidence, Shape, Tensor, Tensor], tuple[Hypotheses, Tensor]] = advance
+    settle: Callable[[Hypotheses, Evidence, Shape, Tensor, Tensor], tuple[Tensor, Tensor]] = settle
 
 
 @dataclass(frozen=True)
@@ -197,11 +212,11 @@ class _Sight:
 
 
 def _look(hypotheses: Hypotheses, shape: Shape, intrinsics: Tensor) -> _Sight:
-    centres = -hypotheses.translation[:, None] @ hypotheses.rotation  # (K, 1, 3), object frame
-    index = shape.seen[(centres[:, 0] @ shape.directions.T).argmax(dim=-1)]
+    centres = -_product(hypotheses.translation[:, None], hypotheses.rotation)  # (K, 1, 3), object frame
+    index = shape.seen[_product(centres, shape.directions.T)[:, 0].argmax(dim=-1)]
     vertices = shape.vertices[index]
     stretched = vertices * hypotheses.stretch.exp()[:, None]
-    points = stretched @ hypotheses.rotation.transpose(-1, -2) + hypotheses.translation[:, None]
+    points = _product(stretched, hypotheses.rotation.transpose(-1, -2)) + hypotheses.translation[:, None]
     focal = intrinsics.diagonal(dim1=-2, dim2=-1)[:, None, :2] * hypotheses.log_focal.exp()[:, None, None]
     cells = focal * points[..., :2] / points[..., 2:].clamp_min(1e-3) + intrinsics[:, None, :2, 2]
     toward = normalize(centres - vertices, dim=-1)
@@ -268,8 +283,8 @@ def _maximise(
 ) -> tuple[Hypotheses, Tensor]:
     jacobian = _jacobian(hypotheses, sight)
     weighted = (jacobian * weight[..., None, None]).flatten(1, 2).transpose(-1, -2)  # (K, 10, 2 M)
-    normal = weighted @ jacobian.flatten(1, 2) / sigma**2
-    gradient = (weighted @ residual.flatten(1, 2)[..., None])[..., 0] / sigma**2
+    normal = _product(weighted, jacobian.flatten(1, 2)) / sigma**2
+    gradient = _product(weighted, residual.flatten(1, 2)[..., None])[..., 0] / sigma**2
     # Priors on proportions and focal length, per effective cell so that they neither vanish nor rule.
     strength = weight.sum(dim=1, keepdim=True) / 40
     focal_std = 1e-4 if evidence.focal_known else PRIOR_LOG_FOCAL
@@ -284,12 +299,21 @@ def _maximise(
     step = step * (0.5 / step[:, :3].norm(dim=-1, keepdim=True).clamp_min(0.5))  # at most 0.5 rad a step
     moved = replace(
         hypotheses,
-        rotation=rodrigues(step[:, :3]) @ hypotheses.rotation,
+        rotation=_product(rodrigues(step[:, :3]), hypotheses.rotation),
         translation=hypotheses.translation + step[:, 3:6],
         stretch=hypotheses.stretch + step[:, 6:9],
         log_focal=hypotheses.log_focal + step[:, 9],
     )
     return moved, normal[:, :6, :6]
+
+
+def _product(left: Tensor, right: Tensor) -> Tensor:
+    """``left @ right`` of matrices with three rows or columns somewhere."""
+    if (
+        torch.compiler.is_compiling()
+    ):  # then sums join the steps beside them; each product would be one more
+        return (left[..., None] * right[..., None, :, :]).sum(dim=-2)
+    return left @ right
 
 
 def _solve(matrix: Tensor, right: Tensor) -> Tensor:
@@ -318,5 +342,5 @@ def _jacobian(hypotheses: Hypotheses, sight: _Sight) -> Tensor:
     by_point = torch.cat([torch.diag_embed(sight.focal / z), -(by_focal / z)[..., None]], dim=-1)
     rotated = (sight.points - hypotheses.translation[:, None])[..., None, :].expand_as(by_point)
     by_rotation = torch.linalg.cross(rotated, by_point)
-    by_stretch = by_point @ hypotheses.rotation[:, None] * sight.stretched[..., None, :]
+    by_stretch = _product(by_point, hypotheses.rotation[:, None]) * sight.stretched[..., None, :]
     return torch.cat([by_rotation, by_point, by_stretch, by_focal[..., None]], dim=-1)
