@@ -110,6 +110,7 @@ def evaluate_pose(
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
     compiled: Annotated[bool, typer.Option(help="As pose_node's parameter compile.")] = False,
+    depth: Annotated[bool, typer.Option(help="Give the model the labels' depth pictures too.")] = False,
     json_file: JsonFile = None,
     csv_file: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="One row an image, as CSV.")
@@ -140,6 +141,7 @@ def evaluate_pose(
             cover_with=cover_with,
             device=device,
             compiled=compiled,
+            depth=depth,
         )
         report = evaluate_model(request, progress)
     publish(report.result(), json_file, latex_file=latex_file)

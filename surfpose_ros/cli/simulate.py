@@ -78,7 +78,9 @@ def simulate(
             scene_settings = SceneSettings(width=width, height=height, noise=noise)
             if angles:
                 scene_settings = replace(scene_settings, elevation=(min(angles), max(angles)))
-            written = simulate_scenes(makers, out_dir, scenes, seed, scene_settings, size_spread, progress)
+            written = simulate_scenes(
+                makers, out_dir, scenes, seed, scene_settings, size_spread, depth, progress
+            )
             result: dict[str, Any] = {"labels": str(written), "images": scenes}
             said = f"{scenes} pictures with truth: {written}"
         else:

@@ -53,6 +53,7 @@ class PoseEvaluation:
     cover_with: Path | None = None
     device: str = "cpu"
     compiled: bool = False
+    depth: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,10 @@ def evaluate_model(request: PoseEvaluation, progress: Progress = silent) -> Pose
     if request.compiled:
         (model,) = compiled_on_cpu([model])
         said.append("compiled")
+    if request.depth:
+        said.append("depth pictures are given")
     estimator = PoseEstimator([model], EstimatorSettings(compiled=request.compiled))
-    outcomes = evaluate_poses(estimator, samples, frame, source, progress)
+    outcomes = evaluate_poses(estimator, samples, frame, source, progress, request.depth)
     return PoseReport(model, outcomes, [*said, _SOURCES[source]])
 
 

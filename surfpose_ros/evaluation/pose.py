@@ -21,12 +21,11 @@ from surfpose_ros.evaluation.metrics import (
     rotation_error,
 )
 from surfpose_ros.evaluation.samples import PoseSample
-from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.geometry.symmetry import Symmetry
 from surfpose_ros.pose.detection import Detection, PoseResult
 from surfpose_ros.progress import Progress, silent, track
 
-Estimator = Callable[[np.ndarray, Camera | None, Array | None], PoseResult]
+Estimator = Callable[..., PoseResult]  # of an image, its camera, boxes, and depth by name
 BoxSource = Literal["auto", "labels", "image", "search"]
 
 NAN = float("nan")
@@ -123,6 +122,7 @@ def evaluate_poses(
     frame: LabelFrame,
     boxes: BoxSource = "auto",
     progress: Progress = silent,
+    depth: bool = False,
 ) -> list[Outcome]:
     """Run the estimator on every sample and compare.
 
@@ -132,9 +132,10 @@ def evaluate_poses(
         frame: of the labels.
         boxes: which boxes the estimator is given: the labels', the whole image, or none (search).
         progress: told of each image.
+        depth: give the estimator the depth pictures too.
 
     Raises:
-        SurfposeError: no samples, boxes wanted that the labels do not have, or an unreadable image.
+        SurfposeError: no samples, boxes or depth wanted that the labels do not have, an unreadable image.
     """
     if not samples:
         raise SurfposeError("no image to evaluate: is the category in the labels the model's?")
@@ -143,7 +144,7 @@ def evaluate_poses(
     if chosen == "labels" and unboxed:
         raise SurfposeError(f"{unboxed[0]} has no box (x,y,w,h) in the labels; use --boxes image or search")
     stage = track(samples, progress, "evaluate", len(samples))
-    return [_evaluate(estimator, sample, frame, chosen) for sample in stage]
+    return [_evaluate(estimator, sample, frame, chosen, depth) for sample in stage]
 
 
 def constant_guess(rotations: Array, threshold_deg: float = 30.0) -> Array:
@@ -160,15 +161,18 @@ def constant_guess(rotations: Array, threshold_deg: float = 30.0) -> Array:
     return best
 
 
-def _evaluate(estimator: Estimator, sample: PoseSample, frame: LabelFrame, boxes: BoxSource) -> Outcome:
+def _evaluate(
+    estimator: Estimator, sample: PoseSample, frame: LabelFrame, boxes: BoxSource, depth: bool
+) -> Outcome:
     image, camera = sample.read()
     given = None
     if boxes == "image":
         given = np.array([[0.0, 0.0, image.shape[1], image.shape[0]]])
     elif boxes == "labels":
         given = np.array([sample.box], dtype=np.float64)
+    more = {"depth": sample.read_depth()} if depth else {}
     start = time.perf_counter()
-    result = estimator(image, camera, given)
+    result = estimator(image, camera, given, **more)
     seconds = time.perf_counter() - start
     detection = _choose(result.detections, sample, searched=given is None)
     found = result.detections if given is None else ()

@@ -170,12 +170,15 @@ def _translation_figures(outcomes: Sequence[Outcome]) -> dict[str, float | None]
     rotation = np.array([outcome.symmetric_deg for outcome in known])
     translation = np.array([outcome.translation_m for outcome in known])
     overlap = np.array([outcome.overlap_3d for outcome in known])
+    share = translation / [np.linalg.norm(np.asarray(outcome.sample.translation)) for outcome in known]
     found = translation[np.isfinite(translation)]
     figures: dict[str, float | None] = {
         "n": len(known),
         "median_m": float(np.median(found)) if found.size else None,
         "5deg_5cm": within(rotation, translation, 5, 0.05),
         "10deg_10cm": within(rotation, translation, 10, 0.10),
+        "5_percent": accuracy(share, 0.05),
+        "1_percent": accuracy(share, 0.01),
         "add10": accuracy([outcome.add for outcome in known], 0.1),
         "adds10": accuracy([outcome.adds for outcome in known], 0.1),
     }
@@ -190,6 +193,8 @@ def _translation_table(figures: dict[str, float | None]) -> Table:
     names = {
         "5deg_5cm": "5 deg 5 cm %",
         "10deg_10cm": "10 deg 10 cm %",
+        "5_percent": "5 % off",
+        "1_percent": "1 % off",
         "add10": "ADD %",
         "adds10": "ADD-S %",
     }

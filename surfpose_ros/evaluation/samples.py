@@ -6,11 +6,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
+import cv2
 import numpy as np
 
 from surfpose_ros.errors import SurfposeError
 from surfpose_ros.evaluation.metrics import Array
 from surfpose_ros.geometry.cameras import Camera
+from surfpose_ros.video.encodings import imdecode
 from surfpose_ros.video.labels import LabelRow
 from surfpose_ros.video.pictures import decode_picture
 
@@ -30,6 +32,7 @@ class PoseSample:
         size: of the object along its axes, metres, ``(3,)``.
         group: the object that is seen, for confidence intervals; images of one object err together.
         occlusion: how much is hidden, in the words of the data set; "" if it does not say.
+        depth: path of the depth picture, 16-bit millimetres, if there is one.
     """
 
     name: str
@@ -42,6 +45,7 @@ class PoseSample:
     size: Array | None = None
     group: str = ""
     occlusion: str = ""
+    depth: Path | None = None
 
     @property
     def azimuth_deg(self) -> float:
@@ -67,6 +71,17 @@ class PoseSample:
         if self.matrix is None:
             return image, None
         return image, Camera(self.matrix, image.shape[1], image.shape[0])
+
+    def read_depth(self) -> np.ndarray:
+        """Metres along the optical axis, ``(H, W)``; 0 where unknown.
+
+        Raises:
+            SurfposeError: there is no depth picture, or a damaged one.
+        """
+        if self.depth is None:
+            raise SurfposeError(f"{self.name} has no depth picture (column depth of the labels)")
+        data = np.frombuffer(_file(self.depth), np.uint8)
+        return imdecode(data, cv2.IMREAD_UNCHANGED, str(self.depth)).astype(np.float32) / 1000
 
 
 @dataclass(frozen=True)
@@ -102,11 +117,14 @@ def read_picture(path: Path) -> np.ndarray:
     Raises:
         SurfposeError: missing, or no picture.
     """
+    return decode_picture(_file(path), str(path))
+
+
+def _file(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise SurfposeError(f"{path}: cannot be read ({error.strerror})") from error
-    return decode_picture(data, str(path))
 
 
 def samples_from_labels(rows: Sequence[LabelRow]) -> list[PoseSample]:
@@ -123,6 +141,7 @@ def samples_from_labels(rows: Sequence[LabelRow]) -> list[PoseSample]:
             size=row.size,
             group=row.video or row.image,
             occlusion="" if row.visible is None else visible_band(row.visible),
+            depth=row.depth,
         )
         for row in rows
     ]

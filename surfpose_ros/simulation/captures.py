@@ -23,6 +23,7 @@ from surfpose_ros.progress import Progress, silent, track
 from surfpose_ros.simulation.labels import LabelledImages
 from surfpose_ros.simulation.objects import SimulatedObject
 from surfpose_ros.simulation.printed_board import base_from_board_video, board_plate, board_under
+from surfpose_ros.simulation.sensor import in_millimetres
 from surfpose_ros.simulation.turntable import Turntable, TurntableFrame, TurntableSettings
 from surfpose_ros.video.bag import CaptureWriter
 from surfpose_ros.video.board import BOARD_KINDS
@@ -190,8 +191,9 @@ def _simulate(
             frame = turntable.frame(angle, elevation)
             _write_frame(writer, frame, turntable, stamp, options.masks)
             if options.depth:
-                millimetres = np.clip(1000 * frame.depth + 0.5, 0, 65535).astype(np.uint16)
-                writer.write_picture(TOPICS["depth"], millimetres, stamp, OPTICAL_FRAME, codec="png")
+                writer.write_picture(
+                    TOPICS["depth"], in_millimetres(frame.depth), stamp, OPTICAL_FRAME, codec="png"
+                )
             if options.poses == "turntable":
                 _write_turntable(writer, turntable, angle, elevation, stamp)
             elif options.poses == "dataset":

@@ -10,10 +10,11 @@ import torch
 from surfpose_ros.files import atomic_file
 from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.geometry.rotations import quaternion_from_rotation
+from surfpose_ros.simulation.sensor import in_millimetres
 
 COLUMNS = (
     "image", "category", "video", "qw", "qx", "qy", "qz", "tx", "ty", "tz", "fx", "fy", "cx", "cy",
-    "x", "y", "w", "h", "sx", "sy", "sz", "visible", "front_seen", "mask",
+    "x", "y", "w", "h", "sx", "sy", "sz", "visible", "front_seen", "mask", "depth",
 )  # fmt: skip
 
 
@@ -42,8 +43,11 @@ class LabelledImages:
         visible: float = 1.0,
         front_seen: float = 1.0,
         box: tuple[int, int, int, int] | None = None,
+        depth: np.ndarray | None = None,
     ) -> None:
-        """Save one RGB picture and its mask beside it; the box is the mask's unless given."""
+        """Save one RGB picture, and beside it its mask and its depth (metres, 0 where there is none), if
+        given; the box is the mask's unless given.
+        """
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         mask_name = str(Path(name).with_suffix("")) + "_mask.png"
@@ -61,7 +65,11 @@ class LabelledImages:
         if size is not None:
             numbers.update(zip(("sx", "sy", "sz"), size.tolist(), strict=True))
         row = {column: f"{value:.9g}" for column, value in numbers.items()}
-        self._rows.append({**row, "image": name, "category": category, "video": video, "mask": mask_name})
+        named = {"image": name, "category": category, "video": video, "mask": mask_name}
+        if depth is not None:
+            named["depth"] = str(Path(name).with_suffix("")) + "_depth.png"
+            cv2.imwrite(str(self.folder / named["depth"]), in_millimetres(depth))
+        self._rows.append(row | named)
 
     def write(self) -> Path:
         """Write `labels.csv`, whole or not at all; returns its path."""

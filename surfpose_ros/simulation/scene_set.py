@@ -18,6 +18,7 @@ def simulate_scenes(
     seed: int,
     settings: SceneSettings | None = None,
     size_spread: float = 0.0,
+    depth: bool = False,
     progress: Progress = silent,
 ) -> Path:
     """Write `count` scenes, the objects taking turns, and their `labels.csv`; returns its path.
@@ -29,6 +30,7 @@ def simulate_scenes(
         seed: scene i follows from it and from i.
         settings: how hard the scenes are.
         size_spread: each scene's object is larger or smaller by up to this share.
+        depth: write depth pictures too.
         progress: told of each scene.
     """
     made: dict[int, SimulatedObject] = {}
@@ -44,6 +46,6 @@ def simulate_scenes(
         images.add(
             f"{item.category}/{index:05d}.jpg", scene.image, scene.mask, scene.camera,
             scene.camera_from_object, item.category, item.name, scene.size, scene.visible,
-            scene.front_seen, scene.box,
+            scene.front_seen, scene.box, scene.depth if depth else None,
         )  # fmt: skip
     return images.write()

@@ -19,3 +19,8 @@ class SensorNoise:
         y, x = self._rng.integers(0, self._margin, 2)
         noise = self._noise[y : y + picture.shape[0], x : x + picture.shape[1]]
         return np.clip(picture + noise, 0, 255).astype(np.uint8)
+
+
+def in_millimetres(depth: np.ndarray) -> np.ndarray:
+    """Depth in metres as depth cameras give it: uint16."""
+    return np.clip(1000 * depth + 0.5, 0, 65535).astype(np.uint16)

@@ -35,6 +35,7 @@ class LabelRow:
         translation: of the object in the camera frame, ``(3,)`` float64, if known.
         size: of the object along its axes, metres, ``(3,)`` float64, if known.
         visible: share of the object's picture that nothing hides, if known.
+        depth: path of a depth picture, 16-bit millimetres along the optical axis, if any.
     """
 
     image: str
@@ -48,6 +49,7 @@ class LabelRow:
     translation: np.ndarray | None = None
     size: np.ndarray | None = None
     visible: float | None = None
+    depth: Path | None = None
 
 
 def read_labels(csv_path: Path, root: Path) -> list[LabelRow]:
@@ -55,7 +57,8 @@ def read_labels(csv_path: Path, root: Path) -> list[LabelRow]:
 
     Columns: `image, qw, qx, qy, qz` (camera_from_object; object frame x front, y left, z up; camera
     frame x right, y down, z forward), optionally `category, video, mask, x, y, w, h` (box),
-    `fx, fy, cx, cy`, `tx, ty, tz`, `sx, sy, sz` (size) and `visible` (share). Others are ignored.
+    `fx, fy, cx, cy`, `tx, ty, tz`, `sx, sy, sz` (size), `visible` (share) and `depth` (picture). Others are
+    ignored.
 
     Raises:
         SurfposeError: unreadable, another delimiter than the comma, a missing column, a number that is
@@ -136,7 +139,7 @@ def _parse_row(cells: dict[str, str], root: Path, where: str) -> LabelRow:
         )
     size = _numbers(cells, SIZE, where)
     visible = _numbers(cells, ("visible",), where)
-    mask = (cells.get("mask") or "").strip()
+    mask, depth = ((cells.get(name) or "").strip() for name in ("mask", "depth"))
     return LabelRow(
         image=image,
         path=_existing(root, image, where),
@@ -149,6 +152,7 @@ def _parse_row(cells: dict[str, str], root: Path, where: str) -> LabelRow:
         translation=None if translation is None else np.array(translation),
         size=None if size is None else np.array(size),
         visible=None if visible is None else visible[0],
+        depth=_existing(root, depth, where) if depth else None,
     )
 
 

@@ -1,6 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from surfpose_ros.errors import SurfposeError
+from surfpose_ros.evaluation.samples import samples_from_labels
 from surfpose_ros.geometry.visibility import RayCaster
 from surfpose_ros.simulation.objects import make_object
 from surfpose_ros.simulation.scene_set import simulate_scenes
@@ -47,6 +51,17 @@ def test_scenes_are_written_as_labels_that_read_back(tmp_path):
         assert read_mask(row.mask).any()
         assert row.intrinsics is not None
     assert np.linalg.norm(rows[0].rotation - rows[1].rotation) > 0.01
+
+
+def test_depth_of_a_scene_is_written_where_asked_and_read_back(tmp_path):
+    path = simulate_scenes([lambda: make_object("mug", 7)], tmp_path, 1, seed=3, settings=SMALL, depth=True)
+    (row,) = read_labels(path, tmp_path)
+    (sample,) = samples_from_labels([row])
+    assert row.mask is not None and row.translation is not None and row.size is not None
+    on_mug = sample.read_depth()[read_mask(row.mask)]
+    assert abs(np.median(on_mug) - row.translation[2]) < np.linalg.norm(row.size) / 2
+    with pytest.raises(SurfposeError, match="has no depth picture"):
+        replace(sample, depth=None).read_depth()
 
 
 def test_a_mug_whose_handle_points_away_does_not_show_its_front():
