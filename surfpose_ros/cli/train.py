@@ -60,6 +60,9 @@ def train(
     masks: MasksOption = "auto",
     backbone: BackboneOption = DEFAULT_BACKBONE,
     steps: StepsOption = None,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Images a step of a category; the preset's if not given.")
+    ] = None,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
@@ -75,7 +78,7 @@ def train(
     """
     check_sources("auto", masks)
     settings, chosen = train_settings(preset, steps, seed, device)
-    settings = replace(settings, backbone=backbone)
+    settings = replace(settings, backbone=backbone, batch=batch or settings.batch)
     aligned = [read_alignment(path) for path in alignment]
     names = [category.category for category in aligned]
     if len(set(names)) < len(names):

@@ -29,9 +29,8 @@ def scale_from_depth(
     x, y, width, height = detection.box
     step = max(width, height) / 64
     small = camera.cropped(x, y, max(int(width / step), 1), max(int(height / step), 1), 1 / step)
-    diagonal = float(np.linalg.norm(detection.size))
     camera_from_mesh = detection.hypotheses[0].camera_from_object.copy()
-    camera_from_mesh[:3, :3] *= diagonal / caster.mesh.diagonal
+    camera_from_mesh[:3, :3] *= detection.size / np.ptp(caster.mesh.vertices, axis=0)
     points, faces = caster.surface_map(camera_from_mesh, small)
     rows, columns = np.nonzero(faces >= 0)
     predicted = (points[rows, columns] @ camera_from_mesh[2, :3]) + camera_from_mesh[2, 3]

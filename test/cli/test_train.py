@@ -68,6 +68,12 @@ def test_train_takes_the_backbone_that_it_is_told_of(train, tmp_path):
     assert load_category_model(tmp_path / "model").info.backbone == "mobilenet_v2_random"
 
 
+def test_train_takes_the_batch_that_it_is_told_of_and_says_what_a_step_takes(train, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        train("--batch", "2", "--steps", "20")
+    assert "s a step of 2 images" in capsys.readouterr().out
+
+
 def test_a_front_is_turned_to_once_and_stays(learnt, tmp_path):
     captures = sorted((learnt / "captures").glob("mug_*"))
     shutil.copytree(learnt / "work", tmp_path / "work")
