@@ -14,6 +14,7 @@ import torch
 import typer
 
 from surfpose_ros.category.model import CategoryModel, load_category_model
+from surfpose_ros.category.on_cpu import compiled_on_cpu
 from surfpose_ros.category.train_settings import TrainSettings
 from surfpose_ros.category.views import TrainingViews
 from surfpose_ros.errors import SurfposeError
@@ -38,7 +39,7 @@ from surfpose_ros.evaluation.ways.regression import Regression, train_regression
 from surfpose_ros.evaluation.ways.render_and_compare import RenderAndCompare
 from surfpose_ros.evaluation.ways.retrieval import Retrieval
 from surfpose_ros.evaluation.ways.way import as_estimator, training_views
-from surfpose_ros.pose.estimator import PoseEstimator
+from surfpose_ros.pose.estimator import EstimatorSettings, PoseEstimator
 from surfpose_ros.progress import Progress, silent, track
 from surfpose_ros.video.labels import LabelRow
 
@@ -65,11 +66,13 @@ class Maker:
     training: TrainSettings
     reference: RenderAndCompare
     progress: Progress
+    compiled: bool = False
 
     def make(self, name: str) -> Estimator:
         """A way by its short name."""
         if name == "ours":
-            return PoseEstimator([self.model])
+            models = compiled_on_cpu([self.model]) if self.compiled else [self.model]
+            return PoseEstimator(models, EstimatorSettings(compiled=self.compiled))
         makers: Mapping[str, Callable[[], Any]] = {
             "coarse": lambda: CoarseSearch(self.model),
             "pnp": lambda: PnP(without_mirror(self.model)),
@@ -124,6 +127,7 @@ def run(
     batch: Annotated[int, typer.Option(min=1, help="Images a step; as the model.")] = TrainSettings.batch,
     seed: Annotated[int, typer.Option(help="Of the regression's training.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
+    compiled: Annotated[bool, typer.Option(help="Ours as pose_node's parameter compile makes it.")] = False,
     *,
     progress: Progress = silent,
 ) -> BenchmarkResult:
@@ -156,13 +160,14 @@ def run(
         seed=seed,
     )
     reference = RenderAndCompare(without_mirror(loaded))
-    maker = Maker(loaded, views, training, reference, progress)
+    maker = Maker(loaded, views, training, reference, progress, compiled)
     estimators = {name: maker.make(name) for name in chosen}
     outcomes = take_turns(estimators, samples, frame, source, progress)
     figures: dict[str, Any] = {
         "category": loaded.name,
         "device": device,
         "threads": torch.get_num_threads(),
+        "compiled": compiled,
         "conditions": [*said, f"boxes: {source}", f"backgrounds: {'photos' if backgrounds else 'own'}"],
         "regression_steps": steps,
         "regression_batch": batch,
