@@ -135,7 +135,8 @@ def evaluate_poses(
         depth: give the estimator the depth pictures too.
 
     Raises:
-        SurfposeError: no samples, boxes or depth wanted that the labels do not have, an unreadable image.
+        SurfposeError: no samples, an unreadable image, or boxes, depth or intrinsics wanted that the labels
+            do not have.
     """
     if not samples:
         raise SurfposeError("no image to evaluate: is the category in the labels the model's?")
@@ -143,6 +144,8 @@ def evaluate_poses(
     unboxed = [sample.name for sample in samples if sample.box is None]
     if chosen == "labels" and unboxed:
         raise SurfposeError(f"{unboxed[0]} has no box (x,y,w,h) in the labels; use --boxes image or search")
+    if depth and any(sample.matrix is None for sample in samples):
+        raise SurfposeError("depth says nothing without intrinsics (fx,fy,cx,cy) in the labels")
     stage = track(samples, progress, "evaluate", len(samples))
     return [_evaluate(estimator, sample, frame, chosen, depth) for sample in stage]
 

@@ -80,8 +80,12 @@ class PoseSample:
         """
         if self.depth is None:
             raise SurfposeError(f"{self.name} has no depth picture (column depth of the labels)")
-        data = np.frombuffer(_file(self.depth), np.uint8)
-        return imdecode(data, cv2.IMREAD_UNCHANGED, str(self.depth)).astype(np.float32) / 1000
+        picture = imdecode(
+            np.frombuffer(_file(self.depth), np.uint8), cv2.IMREAD_UNCHANGED, str(self.depth)
+        )
+        if picture.dtype != np.uint16 or picture.ndim != 2:
+            raise SurfposeError(f"{self.depth}: depth pictures have one channel of 16 bits, millimetres")
+        return picture.astype(np.float32) / 1000
 
 
 @dataclass(frozen=True)

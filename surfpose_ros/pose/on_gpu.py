@@ -17,7 +17,7 @@ from surfpose_ros.category.augment import CROP_MARGIN
 from surfpose_ros.category.network import CategoryNetwork, NetworkOutput
 from surfpose_ros.category.views import ALIASING
 from surfpose_ros.geometry.cameras import Camera
-from surfpose_ros.pose.crop import CropPoses, CropSearch, Found, crop_camera
+from surfpose_ros.pose.crop import CropPoses, CropSearch, Found
 from surfpose_ros.pose.localise import (
     SCALES,
     STRIDE,
@@ -29,6 +29,7 @@ from surfpose_ros.pose.localise import (
     shrunk_size,
 )
 from surfpose_ros.pose.looking import SETTLED, Box, boxes_in_cells
+from surfpose_ros.pose.placing import crop_camera
 from surfpose_ros.pose.recorded import Recorded
 from surfpose_ros.pose.refine import Hypotheses, Refined
 

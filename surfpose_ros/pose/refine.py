@@ -21,6 +21,7 @@ from torch.nn.functional import normalize
 from surfpose_ros.category.template import Template
 from surfpose_ros.geometry.rotations import rodrigues
 from surfpose_ros.pose.hypotheses import Visibility
+from surfpose_ros.pose.small_matrices import product, solve
 
 LEAST_EXPONENT = -80.0  # of two: less is nothing beside clutter, and denormal numbers are slow
 PRIOR_LOG_FOCAL = 0.15  # spread of an unknown focal length about the assumed one
@@ -212,11 +213,11 @@ class _Sight:
 
 
 def _look(hypotheses: Hypotheses, shape: Shape, intrinsics: Tensor) -> _Sight:
-    centres = -_product(hypotheses.translation[:, None], hypotheses.rotation)  # (K, 1, 3), object frame
-    index = shape.seen[_product(centres, shape.directions.T)[:, 0].argmax(dim=-1)]
+    centres = -product(hypotheses.translation[:, None], hypotheses.rotation)  # (K, 1, 3), object frame
+    index = shape.seen[product(centres, shape.directions.T)[:, 0].argmax(dim=-1)]
     vertices = shape.vertices[index]
     stretched = vertices * hypotheses.stretch.exp()[:, None]
-    points = _product(stretched, hypotheses.rotation.transpose(-1, -2)) + hypotheses.translation[:, None]
+    points = product(stretched, hypotheses.rotation.transpose(-1, -2)) + hypotheses.translation[:, None]
     focal = intrinsics.diagonal(dim1=-2, dim2=-1)[:, None, :2] * hypotheses.log_focal.exp()[:, None, None]
     cells = focal * points[..., :2] / points[..., 2:].clamp_min(1e-3) + intrinsics[:, None, :2, 2]
     toward = normalize(centres - vertices, dim=-1)
@@ -283,8 +284,8 @@ def _maximise(
 ) -> tuple[Hypotheses, Tensor]:
     jacobian = _jacobian(hypotheses, sight)
     weighted = (jacobian * weight[..., None, None]).flatten(1, 2).transpose(-1, -2)  # (K, 10, 2 M)
-    normal = _product(weighted, jacobian.flatten(1, 2)) / sigma**2
-    gradient = _product(weighted, residual.flatten(1, 2)[..., None])[..., 0] / sigma**2
+    normal = product(weighted, jacobian.flatten(1, 2)) / sigma**2
+    gradient = product(weighted, residual.flatten(1, 2)[..., None])[..., 0] / sigma**2
     # Priors on proportions and focal length, per effective cell so that they neither vanish nor rule.
     strength = weight.sum(dim=1, keepdim=True) / 40
     focal_std = 1e-4 if evidence.focal_known else PRIOR_LOG_FOCAL
@@ -295,44 +296,16 @@ def _maximise(
     diagonal[:, 6:] = prior
     gradient = gradient - torch.cat([torch.zeros_like(gradient[:, :6]), prior * state], dim=-1)
     damping = 1e-3 * normal.diagonal(dim1=-2, dim2=-1).amax(dim=-1, keepdim=True) + 1e-6
-    step = _solve(normal + torch.diag_embed(diagonal + damping), gradient)
+    step = solve(normal + torch.diag_embed(diagonal + damping), gradient)
     step = step * (0.5 / step[:, :3].norm(dim=-1, keepdim=True).clamp_min(0.5))  # at most 0.5 rad a step
     moved = replace(
         hypotheses,
-        rotation=_product(rodrigues(step[:, :3]), hypotheses.rotation),
+        rotation=product(rodrigues(step[:, :3]), hypotheses.rotation),
         translation=hypotheses.translation + step[:, 3:6],
         stretch=hypotheses.stretch + step[:, 6:9],
         log_focal=hypotheses.log_focal + step[:, 9],
     )
     return moved, normal[:, :6, :6]
-
-
-def _product(left: Tensor, right: Tensor) -> Tensor:
-    """``left @ right`` of matrices with three rows or columns somewhere."""
-    if (
-        torch.compiler.is_compiling()
-    ):  # then sums join the steps beside them; each product would be one more
-        return (left[..., None] * right[..., None, :, :]).sum(dim=-2)
-    return left @ right
-
-
-def _solve(matrix: Tensor, right: Tensor) -> Tensor:
-    """The solutions ``(K, N)`` of positive definite ``matrix (K, N, N) @ x = right (K, N)``."""
-    if torch.compiler.is_compiling():  # a GPU's library takes many steps for such small matrices
-        return eliminate(matrix, right)
-    return torch.linalg.solve_ex(matrix, right)[0]
-
-
-def eliminate(matrix: Tensor, right: Tensor) -> Tensor:
-    """As `torch.linalg.solve` of positive definite matrices, which need no pivots: Gauss and Jordan's
-    elimination written out.
-    """
-    rows = torch.cat([matrix, right[..., None]], dim=-1)
-    units = torch.eye(matrix.shape[-1], device=matrix.device)
-    for index, unit in enumerate(units.unbind()):
-        pivot = rows[:, index : index + 1] / rows[:, index : index + 1, index : index + 1]
-        rows = rows - (rows[:, :, index : index + 1] - unit[:, None]) * pivot
-    return rows[..., -1]
 
 
 def _jacobian(hypotheses: Hypotheses, sight: _Sight) -> Tensor:
@@ -342,5 +315,5 @@ def _jacobian(hypotheses: Hypotheses, sight: _Sight) -> Tensor:
     by_point = torch.cat([torch.diag_embed(sight.focal / z), -(by_focal / z)[..., None]], dim=-1)
     rotated = (sight.points - hypotheses.translation[:, None])[..., None, :].expand_as(by_point)
     by_rotation = torch.linalg.cross(rotated, by_point)
-    by_stretch = _product(by_point, hypotheses.rotation[:, None]) * sight.stretched[..., None, :]
+    by_stretch = product(by_point, hypotheses.rotation[:, None]) * sight.stretched[..., None, :]
     return torch.cat([by_rotation, by_point, by_stretch, by_focal[..., None]], dim=-1)

@@ -18,7 +18,7 @@ from surfpose_ros.pose.crop import CropSearch, SearchSettings
 from surfpose_ros.pose.estimator import EstimatorSettings, PoseEstimator, check_box
 from surfpose_ros.pose.looking import CropView, box_in_cells, look_at
 from surfpose_ros.pose.on_gpu import GpuSearch
-from surfpose_ros.pose.refine import eliminate
+from surfpose_ros.pose.small_matrices import eliminate
 
 CELLS = 28
 

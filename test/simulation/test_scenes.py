@@ -62,6 +62,8 @@ def test_depth_of_a_scene_is_written_where_asked_and_read_back(tmp_path):
     assert abs(np.median(on_mug) - row.translation[2]) < np.linalg.norm(row.size) / 2
     with pytest.raises(SurfposeError, match="has no depth picture"):
         replace(sample, depth=None).read_depth()
+    with pytest.raises(SurfposeError, match="one channel of 16 bits"):
+        replace(sample, depth=sample.path).read_depth()
 
 
 def test_a_mug_whose_handle_points_away_does_not_show_its_front():

@@ -20,9 +20,9 @@ from surfpose_ros.evaluation.ways.way import see
 from surfpose_ros.geometry.cameras import Camera, project_points
 from surfpose_ros.geometry.rotations import camera_from_object_views, rotation_from_rotvec
 from surfpose_ros.geometry.visibility import RayCaster
-from surfpose_ros.pose.crop import place_in_boxes
 from surfpose_ros.pose.hypotheses import DISTANCE
 from surfpose_ros.pose.looking import Box
+from surfpose_ros.pose.placing import place_in_boxes
 
 AZIMUTHS = 12
 ELEVATIONS_DEG = (-30.0, 0.0, 30.0, 60.0)

@@ -13,11 +13,11 @@ from surfpose_ros.errors import SurfposeError
 from surfpose_ros.evaluation.pose import Estimator
 from surfpose_ros.geometry.cameras import Camera
 from surfpose_ros.geometry.rotations import toward
-from surfpose_ros.pose.crop import crop_camera
 from surfpose_ros.pose.detection import Detection, PoseHypothesis, PoseResult
 from surfpose_ros.pose.estimator import assumed_camera, check_box
 from surfpose_ros.pose.localise import STRIDE
 from surfpose_ros.pose.looking import Box, CropView, look_at
+from surfpose_ros.pose.placing import crop_camera
 from surfpose_ros.surface.surface import load_surface
 from surfpose_ros.video.capture import captures_by_name
 from surfpose_ros.video.reader import read_capture
