@@ -41,7 +41,7 @@ class Augmentation:
         absent: chance that the object is not there at all: a background, all clutter.
         colour: strength of brightness, contrast, saturation and small hue changes; 0 is none.
         any_hue: chance that colours turn by any hue: objects of a colour that was never recorded.
-        tone: chance that bright and dark are told otherwise; see `toned`.
+        tone: chance that bright and dark are told otherwise; see `toned`. 0 draws nothing.
         filter: chance that the picture goes through a random filter: other texture, the same shape.
         cut: chance that the picture ends near the object; beyond is nothing, as past an image's edge.
     """
@@ -125,7 +125,9 @@ class Augmenter:
         labels = torch.where(absent[:, 0], CLUTTER, labels)
         seen = torch.where(absent.flatten(), 0.0, seen)
         images = recolour(images, draws, 0.5 * setting.colour, setting.any_hue)
-        images = degrade(toned(images, draws, setting.tone), draws)
+        if setting.tone:
+            images = toned(images, draws, setting.tone)
+        images = degrade(images, draws)
         images = filtered(images.clamp(0, 1), draws, setting.filter)
         images, labels = self._cut(images, labels, boxes, seen)
         # The transform goes the other way: from the new picture to the stored one.

@@ -50,11 +50,15 @@ class TrainSettings:
 
 Preset = Literal["quick", "full", "long"]
 # "quick" is for the demo and for a first look: a few minutes on two cores, and no time to learn much of
-# objects under patches. "long" takes a GPU some five minutes; "full" is for who has none.
+# objects under patches or of other tones. "long" takes a GPU some five minutes; "full" is for who has none.
 PRESETS: dict[Preset, TrainSettings] = {
     "long": TrainSettings(steps=2400),
     "full": TrainSettings(),
     "quick": TrainSettings(
-        steps=480, batch=12, backbone_rate=4e-4, augmentation=Augmentation(patches=0.25), calibration=50
+        steps=480,
+        batch=12,
+        backbone_rate=4e-4,
+        augmentation=Augmentation(patches=0.25, tone=0.0),
+        calibration=50,
     ),
 }

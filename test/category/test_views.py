@@ -12,7 +12,7 @@ from surfpose_ros.category.covers import patched_cover
 from surfpose_ros.category.distractors import make_distractors
 from surfpose_ros.category.draws import Draws
 from surfpose_ros.category.loss import CLUTTER
-from surfpose_ros.category.recolour import filtered
+from surfpose_ros.category.recolour import filtered, toned
 from surfpose_ros.category.template import mean_template
 from surfpose_ros.category.views import SIZE, TrainingViews, box_crop, collect_views
 from surfpose_ros.geometry.cameras import Camera
@@ -166,6 +166,17 @@ def test_beyond_where_a_picture_is_cut_off_there_is_one_colour_and_only_clutter(
     cut = rows.unflatten(1, (3, -1)).std(dim=-1).amax(dim=-1) < 1e-6
     assert 0.5 < cut.float().mean() < 1
     assert (batch.labels[:, 0] == CLUTTER).all() and (batch.labels >= 0).flatten(1).any(dim=1).all()
+
+
+def test_other_tones_keep_the_order_of_brightness_or_turn_it_and_leave_some_pictures_alone():
+    ramp = torch.linspace(0, 1, 64).expand(200, 3, 1, 64)
+    told = toned(ramp, Draws(torch.Generator().manual_seed(1)), 0.5)
+    assert told.min() >= 0 and told.max() <= 1
+    same = (told - ramp).abs().amax(dim=(1, 2, 3)) < 1e-6
+    falls = (told.diff(dim=-1) < -1e-6).any(dim=-1).flatten(1).any(dim=1)
+    assert 0.2 < same.float().mean() < 0.6
+    assert 0.1 < falls.float().mean() < 0.4, "solarised, or a negative"
+    assert ((told[~falls].diff(dim=-1)) >= -1e-6).all()
 
 
 def test_random_filters_keep_the_picture_size_and_leave_the_others_alone():
