@@ -201,7 +201,7 @@ def test_regression_learns_a_handful_of_views():
     views = painted_views(4)
     plain = Augmentation(
         scale=0.0, aspect=0.0, shift=0.0, roll_deg=0.0, far=0.0, occlude=0.0, patches=0.0, absent=0.0,
-        colour=0.0, keep_background=1.0, any_hue=0.0, filter=0.0, cut=0.0,
+        colour=0.0, keep_background=1.0, any_hue=0.0, tone=0.0, filter=0.0, cut=0.0,
     )  # fmt: skip
     settings = TrainSettings(steps=150, batch=8, input_size=64, augmentation=plain)
     losses = []
@@ -245,6 +245,7 @@ def test_pictures_turn_by_the_rolls_that_they_are_said_to_turn_by():
         far=0.0,
         shift=0.0,
         aspect=0.0,
+        tone=0.0,
         filter=0.0,
         cut=0.0,
     )
