@@ -58,10 +58,9 @@ def rodrigues(rotvec: Tensor) -> Tensor:
     cross, angle = cross_matrix(rotvec), rotvec.norm(dim=-1)[..., None, None]
     # sinc(x) is sin(pi x) / (pi x), and 1 at zero.
     sine, versine = torch.sinc(angle / torch.pi), torch.sinc(angle / (2 * torch.pi)).square() / 2
-    # The square of the cross matrix is v v^T - |v|^2 I.
-    square = rotvec[..., :, None] * rotvec[..., None, :]
-    square = square - angle.square() * torch.eye(3, dtype=rotvec.dtype, device=rotvec.device)
-    return torch.eye(3, dtype=rotvec.dtype, device=rotvec.device) + sine * cross + versine * square
+    identity = torch.eye(3, dtype=rotvec.dtype, device=rotvec.device)
+    square = rotvec[..., :, None] * rotvec[..., None, :] - angle.square() * identity  # cross @ cross
+    return identity + sine * cross + versine * square
 
 
 def rotvec_from_rotation(rotation: Tensor) -> Tensor:

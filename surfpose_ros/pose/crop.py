@@ -250,7 +250,10 @@ class CropSearch:
         )
 
     def _apart(self, rotations: Tensor) -> Tensor:
-        """Which rotations ``(N, 3, 3)`` differ from those of the same object, ``(N, starts)``."""
+        """Which rotations ``(N, 3, 3)`` differ from those of the same object, ``(N, starts)``.
+
+        As `Symmetry.distance` has it, whose turns would have to be brought to a GPU that records.
+        """
         each = self.settings.starts
         turned = (rotations[:, None] @ self._turns).flatten(-2).unflatten(0, (-1, each)).flatten(1, 2)
         traces = turned @ rotations.flatten(-2).unflatten(0, (-1, each)).mT  # 1 + 2 cos of the angles

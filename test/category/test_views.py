@@ -70,7 +70,7 @@ PLAIN = Augmentation(
     patches=0.0,
     absent=0.0,
     colour=0.0,
-    filter=0,
+    filter=0.0,
     tone=0.0,
     cut=0.0,
 )
