@@ -126,7 +126,7 @@ def test_the_lifecycle_may_be_gone_through_many_times_and_leaks_nothing(
 
     talker.until(topics, "the node's topics")
     sizes, before = [], topics()
-    for _ in range(20):
+    for _ in range(40):
         for step in ("configure", "activate", "deactivate", "cleanup"):
             assert go(step), step
         sizes.append(
@@ -134,9 +134,9 @@ def test_the_lifecycle_may_be_gone_through_many_times_and_leaks_nothing(
         )
     talker.until(lambda: topics() == before, "all publishers to be gone")
     assert len(list(Path(f"/proc/{child.pid}/task").iterdir())) < 60
-    # Single sizes vary by tens of megabytes with what threads do at that moment; a leak lifts the least.
-    # The first rounds fill the caches of torch and of the allocator, once.
-    assert min(sizes[15:]) - min(sizes[10:15]) < 20e6
+    # A size may stay some 30 megabytes higher for five rounds and then be back, with what threads do at that
+    # moment (70 rounds watched); a leak lifts the least of many. The first rounds fill the caches, once.
+    assert min(sizes[20:]) - min(sizes[10:20]) < 20e6
     assert not go("activate")
 
 
