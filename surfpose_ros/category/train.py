@@ -11,6 +11,8 @@ from surfpose_ros.alignment.alignment import Alignment
 from surfpose_ros.backbones.registry import backbone_checksum, load_backbone
 from surfpose_ros.category.checkpoint import Checkpoint
 from surfpose_ros.category.distributed import Share
+from surfpose_ros.category.fitting import SAMPLES, surface_points
+from surfpose_ros.category.loss import CLUTTER
 from surfpose_ros.category.mirror import find_mirror
 from surfpose_ros.category.model import CategoryInfo, CategoryModel
 from surfpose_ros.category.template import Labeller, Template, mean_template
@@ -68,7 +70,7 @@ def describe(
     size_m = None
     if metric := [name for name in kept if surfaces[name].metric]:
         labeller = Labeller(template)
-        sizes = [_size_m(surfaces[name], np.asarray(kept[name]), template, labeller) for name in metric]
+        sizes = [_size_m(surfaces[name], np.asarray(kept[name]), labeller) for name in metric]
         size_m = {"mean": float(np.mean(sizes)), "std": float(np.std(sizes))}
     backbone = load_backbone(settings.backbone)
     return CategoryInfo(
@@ -84,13 +86,20 @@ def describe(
     )
 
 
-def _size_m(
-    surface: Surface, canonical_from_video: np.ndarray, template: Template, labeller: Labeller
-) -> float:
-    """The diagonal in metres of the template stretched to a metric surface."""
-    stretch = labeller.fit(surface.mesh.transformed(canonical_from_video))
+def _size_m(surface: Surface, canonical_from_video: np.ndarray, labeller: Labeller) -> float:
+    """The template's diagonal in metres where it is as large as a metric surface.
+
+    As the parts that both have are spread: distances follow from these, not from tips that only one has.
+    """
+    mesh = surface.mesh.transformed(canonical_from_video)
+    own, fit = surface_points(mesh, SAMPLES), labeller.fit(mesh)
+    shared = labeller(fit(own)) != CLUTTER
     scale = float(decompose_similarity(torch.from_numpy(canonical_from_video))[2])
-    return float(np.linalg.norm(template.extent / stretch.scale)) / scale
+    return _spread(own[shared]) / _spread(fit(own[shared])) / scale
+
+
+def _spread(points: np.ndarray) -> float:
+    return float(np.sqrt(points.var(axis=0).sum()))
 
 
 def fit(

@@ -46,7 +46,9 @@ def test_every_view_is_labelled_with_the_vertices_it_shows(eggs):
     on = labels >= 0
     assert 0.1 < on.float().mean() < 0.5
     off = (vertices[labels[on]] - colours[on]).norm(dim=-1)
-    assert off.median() < 0.1
+    nearest = torch.cdist(colours[on], vertices.float()).min(dim=1).values
+    assert off.median() < 1.05 * nearest.median()
+    assert off.median() < 0.11  # sixty vertices are so far apart
 
 
 def test_a_views_rotation_is_that_of_the_object_seen_straight_ahead(eggs):

@@ -134,8 +134,8 @@ def test_the_lifecycle_may_be_gone_through_many_times_and_leaks_nothing(
         )
     talker.until(lambda: topics() == before, "all publishers to be gone")
     assert len(list(Path(f"/proc/{child.pid}/task").iterdir())) < 60
-    # A size may stay some 30 megabytes higher for five rounds and then be back, with what threads do at that
-    # moment (70 rounds watched); a leak lifts the least of many. The first rounds fill the caches, once.
+    # A size may stay some 30 megabytes higher for five rounds and then be back, with what threads do at
+    # that moment (70 rounds watched); a leak lifts the least of many. The first rounds fill the caches.
     assert min(sizes[20:]) - min(sizes[10:20]) < 20e6
     assert not go("activate")
 
