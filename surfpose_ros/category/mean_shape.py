@@ -27,7 +27,7 @@ SOLID = 0.25  # share of the objects that are solid inside the mean shape
 CELLS = 64  # along the longest side of the volume in which shapes are averaged
 SKIN = 0.75  # cells so near to a surface are solid too, in cells, so that no part is too thin to be found
 REACH = 0.04  # of a shape's vertex for the same part of an object, in diagonals
-SMOOTHINGS = 5
+SMOOTHINGS = 5  # rounds of a filter that does not shrink (Taubin, 1995)
 SHELL = 20_000  # points of a surface that cells may be near to
 NOTHING_SHARED = "the aligned meshes share no volume; look at the alignment's picture"
 
