@@ -26,7 +26,7 @@ EDGE = 0.02  # longest of a mesh that is to be bent, in diagonals
 SOLID = 0.25  # share of the objects that are solid inside the mean shape
 CELLS = 64  # along the longest side of the volume in which shapes are averaged
 SKIN = 0.75  # cells so near to a surface are solid too, in cells, so that no part is too thin to be found
-REACH = 0.04  # of a shape's vertex for the same part of an object, in diagonals
+FAR = 0.04  # in diagonals of a shape: what is farther from it is another part
 SMOOTHINGS = 5  # rounds of a filter that does not shrink (Taubin, 1995)
 SHELL = 20_000  # points of a surface that cells may be near to
 NOTHING_SHARED = "the aligned meshes share no volume; look at the alignment's picture"
@@ -78,12 +78,11 @@ def _mean_extent(extents: Sequence[np.ndarray]) -> np.ndarray:
 def _mean_surface(shape: trimesh.Trimesh, meshes: Sequence[Mesh], fits: Sequence[Fit]) -> np.ndarray:
     """Where the fitted meshes have their surfaces in the mean, for each vertex of a shape, ``(V, 3)``."""
     vertices = np.asarray(shape.vertices)
-    reach = REACH * float(np.linalg.norm(np.ptp(vertices, axis=0)))
     places = [vertices]
     for mesh, fit in zip(meshes, fits, strict=True):
         shell = fit(surface_points(mesh, SHELL))
         distance, nearest = cKDTree(shell).query(vertices, k=4)
-        places.append(np.where(distance[:, :1] < reach, shell[nearest].mean(axis=1), np.nan))
+        places.append(np.where(distance[:, :1] < FAR * shape.scale, shell[nearest].mean(axis=1), np.nan))
     return np.asarray(np.nanmean(places, axis=0))
 
 

@@ -11,10 +11,8 @@ from scipy.spatial import cKDTree
 
 from surfpose_ros.category.fitting import Fit, TargetSurface
 from surfpose_ros.category.loss import CLUTTER
-from surfpose_ros.category.mean_shape import mean_shape
+from surfpose_ros.category.mean_shape import FAR, mean_shape
 from surfpose_ros.geometry.meshes import Mesh, mesh_from_trimesh
-
-FAR = 0.04  # in diagonals of the template: parts farther from it are none of its vertices
 
 
 @dataclass(frozen=True)
