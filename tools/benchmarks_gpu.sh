@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
 # What docs/benchmarks/results has from GPUs, measured anew, many trainings at once: some ten minutes on two H200s.
 # DATA is the folder of eth80, cad, backgrounds and stanford_cars; GPUS says how many GPUs there are.
-#   GPUS=2 tools/benchmarks_gpu.sh DATA RESULTS WORK
+#   GPUS=2 tools/benchmarks_gpu.sh DATA RESULTS WORK [PART...]
+# Without parts it makes all of them: live, toys, toys_and_cad, held_out_car (horse, cow, cup), cars, unseen_mug
+# (chair, airplane), and at last, with nothing beside it, ways.
 # Each result is written when it is there; RESULTS/logs has what was printed. SURFPOSE is the command, if it
 # is another than surfpose.
 set -uo pipefail
 data=$(realpath "$1") results=$(realpath -m "$2") work=$(realpath -m "$3")
+shift 3
+parts=("$@")
 gpus=${GPUS:-1}
 tools=$(realpath "$(dirname "$0")")
 mkdir -p "$results/logs" "$work"
@@ -31,12 +35,15 @@ photos() { # MODEL NAME: Stanford Cars, whole and covered
     done
 }
 
-toys() { # ten toy cars, then photos, and the reference beside our search
+toys() { # ten toy cars, then photos
     time run retrain --category car toys --out car_toys --preset long --device cuda --jobs 8
+    photos car_toys eth80-to-stanford-cars-long
+}
+
+ways() { # the reference beside our search, with what `toys` learnt
     run benchmark pose --model car_toys --labels "$data/stanford_cars/poses.csv" --root "$data" --captures toys \
         --surfaces car_toys.work/surfaces --axes-labels "$data/eth80/frames.csv" --boxes image --limit 100 \
         --ways ours,render --device cuda --compiled --json "$results/eth80-to-stanford-cars-ways-gpu.json"
-    photos car_toys eth80-to-stanford-cars-long
 }
 
 toys_and_cad() {
@@ -100,20 +107,29 @@ cars() { # as the others, then the learning curve on the same scenes
         --json "$results/learning-curve-car.json"
 }
 
+asked() { ((${#parts[@]} == 0)) || [[ " ${parts[*]} " == *" $1 "* ]]; }
+
 number=0
-start() { # NAME FUNCTION ARGUMENTS: in the background, on the GPUs in turn
-    local name=$1 gpu=$((number++ % gpus))
+start() { # PART FUNCTION ARGUMENTS: if it is asked for, in the background, on the GPUs in turn
+    local part=$1
     shift
-    CUDA_VISIBLE_DEVICES=$gpu "$@" > "$results/logs/$name.txt" 2>&1 &
+    asked "$part" || return 0
+    CUDA_VISIBLE_DEVICES=$((number++ % gpus)) "$@" > "$results/logs/$part.txt" 2>&1 &
 }
 
-run import "${eth80[@]}" --category car --out toys > "$results/logs/import.txt" 2>&1
-CUDA_VISIBLE_DEVICES=0 live > "$results/logs/live.txt" 2>&1
+alone() { # PART: with nothing beside it
+    asked "$1" || return 0
+    CUDA_VISIBLE_DEVICES=0 "$1" > "$results/logs/$1.txt" 2>&1
+}
+
+[[ -d toys ]] || run import "${eth80[@]}" --category car --out toys > "$results/logs/import.txt" 2>&1
+alone live
 start toys toys
 start toys_and_cad toys_and_cad
 for category in car horse cow cup; do start "held_out_$category" held_out "$category"; done
 start cars cars
 for category in mug chair airplane; do start "unseen_$category" unseen "$category"; done
 wait
+alone ways
 grep -l "^surfpose: " "$results"/logs/*.txt | sed 's/^/failed, see /'
 ls "$results"/*.json
