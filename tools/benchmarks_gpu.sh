@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What docs/benchmarks/results has from GPUs, measured anew, many trainings at once: some ten minutes on two H200s.
+# What docs/benchmarks/results has from GPUs, measured anew, many trainings at once: some twenty minutes on an H200.
 # DATA is the folder of eth80, cad, backgrounds and stanford_cars; GPUS says how many GPUs there are.
 #   GPUS=2 tools/benchmarks_gpu.sh DATA RESULTS WORK [PART...]
 # Without parts it makes all of them: live, toys, toys_and_cad, held_out_car (horse, cow, cup), cars, unseen_mug
@@ -40,10 +40,13 @@ toys() { # ten toy cars, then photos
     photos car_toys eth80-to-stanford-cars-long
 }
 
-ways() { # the reference beside our search, with what `toys` learnt
+ways() { # the reference beside our search, with what `toys` and `cars` learnt: pictures of all sizes, and of one
     run benchmark pose --model car_toys --labels "$data/stanford_cars/poses.csv" --root "$data" --captures toys \
         --surfaces car_toys.work/surfaces --axes-labels "$data/eth80/frames.csv" --boxes image --limit 100 \
         --ways ours,render --device cuda --compiled --json "$results/eth80-to-stanford-cars-ways-gpu.json"
+    run benchmark pose --model unseen_car --labels scenes/car/labels.csv --root scenes/car --captures captures/car \
+        --surfaces unseen_car.work/surfaces --axes-labels captures/car/truth.json --limit 32 \
+        --ways ours,render --device cuda --compiled --json "$results/cad-unseen-car-ways-gpu.json"
 }
 
 toys_and_cad() {
@@ -111,10 +114,11 @@ asked() { ((${#parts[@]} == 0)) || [[ " ${parts[*]} " == *" $1 "* ]]; }
 
 number=0
 start() { # PART FUNCTION ARGUMENTS: if it is asked for, in the background, on the GPUs in turn
-    local part=$1
+    local part=$1 gpu=$((number % gpus))
     shift
     asked "$part" || return 0
-    CUDA_VISIBLE_DEVICES=$((number++ % gpus)) "$@" > "$results/logs/$part.txt" 2>&1 &
+    ((number += 1))
+    CUDA_VISIBLE_DEVICES=$gpu "$@" > "$results/logs/$part.txt" 2>&1 &
 }
 
 alone() { # PART: with nothing beside it
