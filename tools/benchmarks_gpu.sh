@@ -110,29 +110,28 @@ cars() { # as the others, then the learning curve on the same scenes
         --json "$results/learning-curve-car.json"
 }
 
-asked() { ((${#parts[@]} == 0)) || [[ " ${parts[*]} " == *" $1 "* ]]; }
+wanted() { ((${#parts[@]} == 0)) || [[ " ${parts[*]} " == *" $1 "* ]]; } # PART
 
 number=0
-start() { # PART FUNCTION ARGUMENTS: if it is asked for, in the background, on the GPUs in turn
-    local part=$1 gpu=$((number % gpus))
-    shift
-    asked "$part" || return 0
+start() { # FUNCTION [ARGUMENT]: the part of that name, if wanted, in the background, on the GPUs in turn
+    local part=$1${2:+_$2} gpu=$((number % gpus))
+    wanted "$part" || return 0
     ((number += 1))
     CUDA_VISIBLE_DEVICES=$gpu "$@" > "$results/logs/$part.txt" 2>&1 &
 }
 
-alone() { # PART: with nothing beside it
-    asked "$1" || return 0
+alone() { # FUNCTION: the part of that name, if wanted, with nothing beside it
+    wanted "$1" || return 0
     CUDA_VISIBLE_DEVICES=0 "$1" > "$results/logs/$1.txt" 2>&1
 }
 
 [[ -d toys ]] || run import "${eth80[@]}" --category car --out toys > "$results/logs/import.txt" 2>&1
 alone live
-start toys toys
-start toys_and_cad toys_and_cad
-for category in car horse cow cup; do start "held_out_$category" held_out "$category"; done
-start cars cars
-for category in mug chair airplane; do start "unseen_$category" unseen "$category"; done
+start toys
+start toys_and_cad
+for category in car horse cow cup; do start held_out "$category"; done
+start cars
+for category in mug chair airplane; do start unseen "$category"; done
 wait
 alone ways
 grep -l "^surfpose: " "$results"/logs/*.txt | sed 's/^/failed, see /'
